@@ -1,0 +1,231 @@
+"""A video file as a stream of planar frames."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+
+from fastmag.errors import InputError
+from fastmag.files import check_source
+from fastmag.media import MAX_FPS, MIN_FPS, ColorTags, Frame, VideoInfo, check_fps, resolve_matrix
+from fastmag.planes import EXACT, is_direct, planar_format, views
+
+_NOT_VIDEO = {"tty", "ffmetadata", "concat"}  # demuxers that take text for a video
+_REMEDY = "copy or record it again, or convert it with ffmpeg"
+
+
+def _open(path: Path) -> Any:
+    """The demuxer of `path`; InputError where there is no video in it."""
+    try:
+        container = av.open(str(path), metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"{path} is not a video that can be read, or it was cut short ({why}); expected a video file: {_REMEDY}"
+        ) from error
+    if container.format.name in _NOT_VIDEO:
+        container.close()
+        raise InputError(f"{path} is a text file; expected a video file: name a video")
+    return container
+
+
+def _video_stream(container: Any, path: Path) -> Any:
+    """The main video stream (not a cover picture), set to decode on all cores."""
+    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    best = container.streams.best("video")
+    stream = best if best in streams else next(iter(streams), None)
+    if stream is None:
+        holds = "only sound" if container.streams.audio else "no pictures"
+        raise InputError(f"{path} holds {holds}; expected a video stream: name a file with pictures in it")
+    if stream.codec_context is None:
+        raise InputError(f"{path} uses a video codec unknown here; expected one that FFmpeg decodes: {_REMEDY}")
+    stream.thread_type = "AUTO"
+    for other in container.streams:
+        if other is not stream:
+            other.discard = av.stream.Discard.all
+    return stream
+
+
+def _measured_rate(path: Path, index: int) -> Fraction | None:
+    """Frames a second by the time stamps of the first packets: for files whose header tells nothing credible."""
+    with _open(path) as container:
+        stream, stamps = container.streams[index], []
+        try:
+            for packet in container.demux(stream):
+                if packet.pts is not None:
+                    stamps.append(packet.pts * packet.time_base)
+                if len(stamps) >= 250:
+                    break
+        except av.error.FFmpegError:
+            pass  # the decoder will report it
+    span = max(stamps) - min(stamps) if stamps else 0
+    return Fraction((len(stamps) - 1) / span).limit_denominator(1001) if span else None
+
+
+def _frame_rate(stream: Any, path: Path) -> Fraction:
+    def credible(rate: Fraction | None) -> bool:
+        return rate is not None and MIN_FPS <= rate <= MAX_FPS
+
+    if credible(stream.average_rate):
+        return stream.average_rate
+    measured = _measured_rate(path, stream.index)
+    if credible(measured) or not credible(stream.guessed_rate):
+        return check_fps(measured or stream.average_rate or stream.guessed_rate, str(path))
+    return stream.guessed_rate
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    side: Any = frame.side_data
+    with contextlib.suppress(KeyError, ValueError):
+        return tuple(int(v) for v in np.frombuffer(side["DISPLAYMATRIX"], "<i4"))
+    return None
+
+
+class Reader:
+    """Decodes a video file frame by frame: a context manager that is iterated once.
+
+    `info` describes the clip. `damage` is None, or one line when the stream broke off before its end: iteration then
+    stops after the last sound frame. `fps` overrides the file's time stamps by a constant rate.
+    Raises InputError where the file is missing, not a video, or holds no picture that decodes."""
+
+    def __init__(self, path: str | os.PathLike[str], fps: Fraction | float | None = None):
+        self.path = check_source(path)
+        rate = None if fps is None else check_fps(fps, f"the request for {self.path}")
+        self.damage: str | None = None
+        self._count = self._packets = 0
+        self._container = _open(self.path)
+        try:
+            self._stream = _video_stream(self._container, self.path)
+            self._pictures = self._decode()
+            first = next(self._pictures, None)
+            if first is None:
+                why = f" ({self.damage})" if self.damage else ""
+                raise InputError(f"{self.path} holds no picture that decodes{why}; expected a whole video: {_REMEDY}")
+            self._first: VideoFrame | None = first
+            self.info = self._describe(first, rate)
+        except BaseException:
+            self._container.close()
+            raise
+        self._pixels = self.info.pixels
+        self._step = max(1, round(1 / (self.info.fps * self.info.time_base)))
+        self._start = self._last = 0
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._pictures.close()
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        picture, self._first = self._first, None
+        while picture is not None:
+            if not self._fits(picture):
+                return
+            yield self._deliver(picture)
+            picture = next(self._pictures, None)
+
+    def _decode(self) -> Generator[VideoFrame]:
+        """Sound pictures in display order until the end or the first damage, which is noted.
+
+        Damage before the first sound picture is passed over: recordings of broadcasts start between key frames."""
+        packets = self._container.demux(self._stream)
+        seen, broken = 0, ""
+        while True:
+            try:
+                packet = next(packets, None)
+                pictures = packet.decode() if packet is not None else []
+            except av.error.FFmpegError as error:
+                broken = (error.strerror or str(error)).lower()
+                if seen or packets is None or isinstance(error, av.error.OSError):
+                    break
+                continue
+            if packet is None:
+                broken = "" if seen else broken
+                break
+            self._packets += packet.size > 0
+            for picture in pictures:
+                if picture.is_corrupt:
+                    broken = "a picture is corrupt"
+                    if seen:
+                        break
+                    continue
+                seen += 1
+                yield picture
+            if seen and broken == "a picture is corrupt":
+                break
+        self.damage = self._damage(seen, broken)
+
+    def _damage(self, seen: int, broken: str) -> str | None:
+        promised = self._stream.frames
+        missing = promised - self._packets
+        if broken:
+            of = f" of about {promised}" if promised else ""
+            return f"{self.path} breaks off after {seen}{of} frames: {broken}"
+        if missing > max(2, promised / 100):
+            return f"{self.path} breaks off after {seen} of {promised} frames: the rest of the file is missing"
+        return None
+
+    def _describe(self, frame: VideoFrame, fps: Fraction | None) -> VideoInfo:
+        stream, name = self._stream, frame.format.name
+        rate = fps or _frame_rate(stream, self.path)
+        n_frames, duration = stream.frames or None, None
+        if stream.duration and stream.time_base:
+            duration = float(stream.duration * stream.time_base)
+        elif self._container.duration:
+            duration = self._container.duration / 1e6
+        if n_frames is None and duration:
+            n_frames = max(1, round(duration * rate))
+        if fps is not None:
+            duration = n_frames / float(fps) if n_frames else None
+        pixels = planar_format(name)
+        full = name.startswith("yuvj") or frame.color_range == 2
+        context = stream.codec_context
+        tags = ColorTags(2 if full else frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries)
+        return VideoInfo(
+            path=self.path, width=frame.width, height=frame.height, fps=rate, n_frames=n_frames, duration=duration,
+            pix_fmt=pixels.name, matrix=resolve_matrix(frame.colorspace, frame.height),
+            full_range=full or pixels.kind == "gbr", time_base=1 / fps if fps else stream.time_base,
+            rotation=round(frame.rotation / 90) * 90, codec=context.name, has_audio=bool(self._container.streams.audio),
+            retimed=fps is not None, tags=tags, sample_aspect_ratio=stream.sample_aspect_ratio or None,
+            display_matrix=_display_matrix(frame),
+        )
+
+    def _fits(self, picture: VideoFrame) -> bool:
+        size, first = (picture.width, picture.height), (self.info.width, self.info.height)
+        if size != first:
+            self.damage = (
+                f"{self.path} breaks off after {self._count} frames: the picture size changes from "
+                f"{first[0]}x{first[1]} to {size[0]}x{size[1]}"
+            )
+        return size == first
+
+    def _deliver(self, picture: VideoFrame) -> Frame:
+        pixels, stamp, duration = self._pixels, picture.pts, picture.duration
+        if picture.format.name != pixels.name and not (
+            is_direct(picture.format.name) and planar_format(picture.format.name) == pixels
+        ):
+            ranges = 2 if self.info.full_range else 1
+            picture = picture.reformat(
+                format=pixels.name, interpolation=EXACT, src_color_range=ranges, dst_color_range=ranges
+            )
+        if self.info.retimed:
+            stamp, duration = self._count, 1
+        elif stamp is None or (self._count and stamp <= self._last):
+            stamp = self._last + self._step if stamp is None else self._last + 1
+        if self._count == 0:
+            self._start = stamp
+        self._last, self._count = stamp, self._count + 1
+        time = float((stamp - self._start) * self.info.time_base)
+        return Frame(views(picture, pixels), time, stamp, duration, picture)
