@@ -37,8 +37,14 @@ def to_onnx(module: torch.nn.Module, shape: Sequence[int], path: str | Path | No
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
-                module, (example,), dynamo=True, opset_version=OPSET, input_names=["X"], output_names=["y"],
-                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},), verbose=False,
+                module,
+                (example,),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=["X"],
+                output_names=["y"],
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+                verbose=False,
             )
         assert program is not None
         model = without_traces(program.model_proto)

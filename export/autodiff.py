@@ -1,0 +1,204 @@
+"""From a forward ONNX graph y = f(X) to an ONNX graph of dy/dX: a walk backwards with one rule per operator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.inliner
+from onnx import TensorProto, helper, numpy_helper, shape_inference
+
+from fastmag.errors import InputError
+from fastmag.export import rules_layers, rules_shape  # noqa: F401  (they register their rules)
+from fastmag.export.onnx_files import load, without_traces
+from fastmag.export.rules import RULES
+from fastmag.export.tape import Cotangent, Shape, Tape
+
+OLDEST_OPSET = 13
+# Operators whose output does not change with small changes of their input: the gradient stops there.
+FLAT = {"ArgMax", "ArgMin", "Ceil", "ConstantOfShape", "Equal", "Floor", "Greater", "GreaterOrEqual", "Less",
+        "LessOrEqual", "Round", "Shape", "Sign", "Size"}  # fmt: skip
+
+
+def gradient_model(forward: onnx.ModelProto | str | Path | bytes) -> onnx.ModelProto:
+    """The gradient of a network's output in its input, as an ONNX graph.
+
+    forward: one input X (batch, ...) of float32 (or float64), fixed but for the batch axis, and one output y with one
+        scalar per sample, (batch, 1) or (batch,); opset 13 or later.
+    Returns a model with the input "X" and the outputs "G" = dy/dX (the shape of X) and "y"; opset and dtype are kept.
+    Raises InputError, naming the node, for an operator without a rule (supported() lists those that have one).
+    """
+    model = onnx.ModelProto()
+    model.CopyFrom(load(forward))
+    if model.functions:
+        model = onnx.inliner.inline_local_functions(model)
+    without_traces(model)
+    _rename(model.graph, *_ends(model))
+    tape, path = _tape(model)
+    _refuse_unsupported(path)
+    g = _walk(tape, path)
+    return _assemble(model, tape, g)
+
+
+def supported() -> str:
+    return ", ".join(sorted(RULES))
+
+
+def _ends(model: onnx.ModelProto) -> tuple[str, str]:
+    """The names of the one input and the one output, checked."""
+    graph = model.graph
+    stored = {i.name for i in graph.initializer}
+    inputs = [i for i in graph.input if i.name not in stored]
+    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
+    if opset < OLDEST_OPSET:
+        raise InputError(
+            f"the model has opset {opset}, expected {OLDEST_OPSET} or later; use onnx.version_converter.convert_version"
+        )
+    if len(inputs) != 1 or len(graph.output) != 1 or inputs[0].name == graph.output[0].name:
+        raise InputError(
+            f"the model has {len(inputs)} inputs and {len(graph.output)} outputs, expected one of each; "
+            "export the part of the network between X (batch, ...) and y (batch, 1)"
+        )
+    kind = inputs[0].type.tensor_type
+    shape = _shape(inputs[0])
+    if kind.elem_type not in (TensorProto.FLOAT, TensorProto.DOUBLE):
+        raise InputError(f"the model's input is not float32; export the network in float32 (input {inputs[0].name!r})")
+    if len(shape) < 2 or None in shape[1:]:
+        raise InputError(
+            f"the model's input has the shape {_words(shape)}, expected (batch, ...) with only the batch left open; "
+            "export it with a fixed size of one sample"
+        )
+    return inputs[0].name, graph.output[0].name
+
+
+def _shape(value: onnx.ValueInfoProto) -> Shape:
+    dimensions = value.type.tensor_type.shape.dim
+    return tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in dimensions)
+
+
+def _words(shape: Shape) -> str:
+    return "(" + ", ".join("?" if n is None else str(n) for n in shape) + ")"
+
+
+def _rename(graph: onnx.GraphProto, x: str, y: str) -> None:
+    """Call the input X and the output y, and free those names and G from whatever else bears them."""
+    names = {name for node in graph.node for name in (*node.input, *node.output)} | {i.name for i in graph.initializer}
+    mapping = {"": ""}
+    for name in ("X", "y", "G"):
+        free = name + "_"
+        while free in names:
+            free += "_"
+        mapping[name] = free
+    mapping |= {x: "X", y: "y"}
+    for node in graph.node:
+        for field in (node.input, node.output):
+            field[:] = [mapping.get(name, name) for name in field]
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        value.name = mapping.get(value.name, value.name)
+    del graph.value_info[:]
+
+
+def _tape(model: onnx.ModelProto) -> tuple[Tape, list[onnx.NodeProto]]:
+    """A tape over the forward nodes that y needs, and those of them through which it depends on X."""
+    graph = model.graph
+    needed, kept = {"y"}, []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            kept.append(node)
+    kept.reverse()
+    reached = {"X"}
+    path = []
+    for node in kept:
+        if reached & set(node.input) and not (node.op_type in FLAT and node.domain in ("", "ai.onnx")):
+            reached |= set(node.output)
+            path.append(node)
+    if "y" not in reached:
+        raise InputError("the model's output does not depend on its input through anything differentiable")
+    constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    taken = reached | needed | {name for node in graph.node for name in node.output}
+    element = next(i for i in graph.input if i.name == "X").type.tensor_type.elem_type
+    tape = Tape(
+        producers={name: node for node in kept for name in node.output}, shapes=_shapes(model), constants=constants,
+        active=reached, dtype=np.dtype(helper.tensor_dtype_to_np_dtype(element)), taken=taken, nodes=list(kept),
+        opset=next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")),
+    )  # fmt: skip
+    shape = tape.shapes.get("y", ())
+    if not shape or any(n != 1 for n in shape[1:]):
+        raise InputError(
+            f"the model's output has the shape {_words(shape)}, expected (batch, 1) or (batch,): a scalar per sample; "
+            "export the network with the one output whose gradient is wanted"
+        )
+    return tape, path
+
+
+def _shapes(model: onnx.ModelProto) -> dict[str, Shape]:
+    try:
+        graph = shape_inference.infer_shapes(model, data_prop=True).graph
+    except Exception as error:  # the C++ side raises classes of its own
+        raise InputError(f"the model's shapes do not fit together ({_line(error)}); export it again") from error
+    return {v.name: _shape(v) for v in (*graph.value_info, *graph.input, *graph.output)}
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _refuse_unsupported(path: list[onnx.NodeProto]) -> None:
+    bad = [n for n in path if n.op_type not in RULES or n.domain not in ("", "ai.onnx")]
+    if bad:
+        counts = Counter(f"{n.domain}.{n.op_type}".lstrip(".") for n in bad)
+        first = bad[0].name or bad[0].output[0]
+        raise InputError(
+            f"no gradient for the operator {', '.join(counts)} (node {first!r}); supported: {supported()}; "
+            "replace that layer by supported ones and export again"
+        )
+
+
+def _walk(tape: Tape, path: list[onnx.NodeProto]) -> Cotangent:
+    """Apply the rules from y back to X; the cotangents that meet in a tensor are added."""
+    seed = tape.add_constant(np.ones([1] * len(tape.shapes["y"])), "seed")
+    cotangents = {"y": Cotangent(seed, np.ones(()))}
+    for node in reversed(path):
+        g = cotangents.pop(node.output[0], None)
+        if g is None:
+            continue
+        if any(name in cotangents for name in node.output[1:]):
+            raise InputError(f"cannot differentiate {node.op_type} (node {node.name!r}) through more than one output")
+        for name, to_input in RULES[node.op_type](tape, node, g).items():
+            if name in tape.active:
+                known = cotangents.get(name)
+                cotangents[name] = to_input if known is None else tape.sum(known, to_input)
+    return tape.spread_batch(tape.applied(cotangents["X"]), "X")
+
+
+def _assemble(model: onnx.ModelProto, tape: Tape, g: Cotangent) -> onnx.ModelProto:
+    """The forward and the backward nodes that y and G need, in one checked model."""
+    last = next((n for n in tape.nodes if g.name in n.output), None)
+    if last is None or g.name in tape.producers or any(g.name in n.input for n in tape.nodes):
+        tape.nodes.append(helper.make_node("Identity", [g.name], ["G"], name="G"))
+    else:
+        last.output[:] = ["G" if name == g.name else name for name in last.output]
+    needed, nodes = {"G", "y"}, []
+    for node in reversed(tape.nodes):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            nodes.append(node)
+    nodes.reverse()
+    made = {name for node in nodes for name in node.output}
+    stored = [name for name in tape.constants if name in needed and name not in made]
+    x = next(i for i in model.graph.input if i.name == "X")
+    slope = onnx.ValueInfoProto()
+    slope.CopyFrom(x)
+    slope.name = "G"
+    graph = helper.make_graph(
+        nodes, "gradient", [x], [slope, model.graph.output[0]],
+        [numpy_helper.from_array(tape.constants[name], name) for name in stored],
+    )  # fmt: skip
+    result = helper.make_model(
+        graph, opset_imports=list(model.opset_import), ir_version=model.ir_version, producer_name="fastmag"
+    )
+    onnx.checker.check_model(result, full_check=True)
+    return result

@@ -1,0 +1,187 @@
+"""What the reverse rules write on: the nodes of a growing ONNX graph, and what is known of its tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike, NDArray
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+
+from fastmag.errors import InputError
+
+Array = NDArray[Any]
+Shape = tuple[int | None, ...]  # None: an axis that is known only when the graph runs, as the batch is
+
+# Nodes over constants that are worth evaluating to learn a weight; none makes much out of little.
+FOLDABLE = {
+    "Add", "Cast", "Concat", "Constant", "Div", "Flatten", "Identity", "Mul", "Neg", "Reciprocal", "Reshape", "Sqrt",
+    "Squeeze", "Sub", "Transpose", "Unsqueeze",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cotangent:
+    """dy/d(tensor) as it stands: `scale` times the tensor called `name`.
+
+    scale: a factor not applied yet, broadcastable to the tensor; it moves through linear rules into the next weights,
+        where it costs nothing.
+    full: False while the named tensor is still to be broadcast to the shape of the tensor it belongs to.
+    A constant cotangent has a batch axis of 1.
+    """
+
+    name: str
+    scale: Array
+    full: bool = True
+
+    def scaled(self, factor: ArrayLike) -> Cotangent:
+        return replace(self, scale=np.asarray(self.scale * np.asarray(factor)))
+
+
+@dataclass
+class Tape:
+    """A graph being written, and the shapes, constants and dtype of the forward graph it belongs to."""
+
+    producers: dict[str, onnx.NodeProto]  # forward nodes by the names of their outputs
+    shapes: dict[str, Shape]
+    constants: dict[str, Array]
+    active: set[str]  # tensors through which y depends on X
+    dtype: np.dtype[Any]
+    opset: int
+    taken: set[str]
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+
+    def constant(self, name: str) -> Array | None:
+        """The value of a forward tensor that depends on constants alone, or None."""
+        if name in self.constants:
+            return self.constants[name]
+        node = self.producers.get(name)
+        if node is None or node.op_type not in FOLDABLE or len(node.output) != 1:
+            return None
+        inputs = [self.constant(i) for i in node.input]
+        if any(i is None for i in inputs):
+            return None
+        self.constants[name] = _evaluate(node, inputs)
+        return self.constants[name]
+
+    def required_constant(self, node: onnx.NodeProto, position: int, role: str) -> Array:
+        """The constant at an input of a node; InputError where it is computed."""
+        value = self.constant(node.input[position])
+        if value is None:
+            raise refusal(node, f"its {role} is computed, not constant")
+        return value
+
+    def fixed_shape(self, node: onnx.NodeProto, name: str) -> tuple[int, ...]:
+        """The shape of a tensor without its first axis; InputError where that is not known before the graph runs."""
+        shape = self.shapes.get(name)
+        fixed = tuple(n for n in shape[1:] if n is not None) if shape else ()
+        if not shape or len(fixed) != len(shape) - 1:
+            raise refusal(node, f"the shape of its tensor {name} is not fixed: {shape}")
+        return fixed
+
+    def add_constant(self, value: ArrayLike, hint: str, dtype: Any = None) -> str:
+        """Store an array and return its name. Floating point takes the graph's dtype unless one is given."""
+        array = np.asarray(value)
+        array = array.astype(dtype or (self.dtype if array.dtype.kind == "f" else array.dtype), order="C")
+        for name, known in self.constants.items():
+            if name.startswith("d_") and known.dtype == array.dtype and np.array_equal(known, array):
+                return name
+        name = self.fresh(hint)
+        self.constants[name] = array
+        return name
+
+    def emit(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node and return its output's name; over constants alone it is evaluated here and now."""
+        output = self.fresh(op.lower())
+        node = helper.make_node(op, list(inputs), [output], name=output, **attributes)
+        values = [self.constants.get(i) for i in inputs]
+        if all(value is not None for value, name in zip(values, inputs, strict=True) if name):
+            self.constants[output] = _evaluate(node, values)
+        else:
+            self.nodes.append(node)
+        return output
+
+    def fresh(self, hint: str) -> str:
+        """A name that no tensor has."""
+        name, n = f"d_{hint}", 1
+        while name in self.taken:
+            n += 1
+            name = f"d_{hint}_{n}"
+        self.taken.add(name)
+        return name
+
+    def applied(self, g: Cotangent) -> Cotangent:
+        """The same cotangent with its scale multiplied in."""
+        if np.all(g.scale == 1):
+            return replace(g, scale=np.ones(()))
+        return Cotangent(self.emit("Mul", g.name, self.add_constant(g.scale, "scale")), np.ones(()), g.full)
+
+    def with_scalar_scale(self, g: Cotangent) -> Cotangent:
+        """The same cotangent; a scale that differs between elements is multiplied in."""
+        return replace(g, scale=g.scale.reshape(())) if g.scale.size == 1 else self.applied(g)
+
+    def with_scale_along(self, g: Cotangent, axis: int) -> tuple[Cotangent, Array]:
+        """The cotangent without its scale, and the scale (n,) along an axis counted from the end (-1: the last).
+
+        n is 1 for a scalar; a scale that differs along other axes is multiplied in.
+        """
+        if g.scale.size > 1 and (g.scale.ndim < -axis or g.scale.shape[axis] != g.scale.size):
+            g = self.applied(g)
+        return replace(g, scale=np.ones(())), g.scale.reshape(-1)
+
+    def spread(self, g: Cotangent, tensor: str) -> Cotangent:
+        """The same cotangent in the whole shape of the forward tensor it belongs to (constants: for a batch of 1)."""
+        if g.full:
+            return g
+        shape = self.shapes.get(tensor)
+        if g.name in self.constants and shape is not None and None not in shape[1:]:
+            value = np.broadcast_to(self.constants[g.name], [1, *(n or 1 for n in shape[1:])])
+            return replace(g, name=self.add_constant(value, "spread"), full=True)
+        return self.spread_batch(g, tensor)
+
+    def spread_batch(self, g: Cotangent, tensor: str) -> Cotangent:
+        """As spread, and a constant too gets the batch axis it has when the graph runs."""
+        if g.full and g.name not in self.constants:
+            return g
+        return replace(g, name=self.emit("Expand", g.name, self.emit("Shape", tensor)), full=True)
+
+    def times(self, g: Cotangent, factor: str, full: bool) -> Cotangent:
+        """g times a tensor; full says whether that has the whole shape."""
+        return Cotangent(self.emit("Mul", g.name, factor), g.scale, full or (g.full and g.name not in self.constants))
+
+    def sum(self, a: Cotangent, b: Cotangent) -> Cotangent:
+        """What reaches a tensor along two ways."""
+        if a.scale.shape != b.scale.shape or np.any(a.scale != b.scale):
+            a, b = self.applied(a), self.applied(b)
+        return Cotangent(self.emit("Add", a.name, b.name), a.scale, a.full or b.full)
+
+
+def refusal(node: onnx.NodeProto, why: str) -> InputError:
+    """The error for a node that has a rule, but not for this use of it."""
+    name = node.name or (node.output[0] if node.output else "")
+    return InputError(f"cannot differentiate {node.op_type} (node {name!r}): {why}; change that layer and export again")
+
+
+def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
+    """The value of a node's attribute (strings decoded), or the default."""
+    for a in node.attribute:
+        if a.name == name:
+            value = helper.get_attribute_value(a)
+            return value.decode() if isinstance(value, bytes) else value
+    return default
+
+
+def size(shape: Iterable[int]) -> int:
+    return math.prod(shape)
+
+
+def _evaluate(node: onnx.NodeProto, inputs: Iterable[Array | None]) -> Array:
+    """The one output of a node over known arrays."""
+    feeds = {name: value for name, value in zip(node.input, inputs, strict=True) if name}
+    results: list[Any] = list(ReferenceEvaluator(node).run(None, feeds))
+    return np.asarray(results[0])
