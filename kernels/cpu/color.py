@@ -1,0 +1,68 @@
+"""The normalised frame difference and its inverse on the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmag.errors import InputError
+from fastmag.kernels import scalars
+from fastmag.kernels.cpu._arrays import reading, writing
+from fastmag.kernels.cpu._jit import kernel, scalar
+from fastmag.kernels.cpu._threads import spread
+
+_BLOCK = 512  # float64 state of this many elements stays in the nearest cache
+
+_difference_ratio = scalar(scalars.difference_ratio)
+_growth = scalar(scalars.growth)
+
+
+@kernel
+def _difference(C, X, pixels, offset, start, stop):
+    for i in range(start, stop):
+        X[i] = _difference_ratio(C[i], C[i + pixels], offset)
+
+
+@kernel
+def _undo(X, out, state, delta, limit, start, stop):
+    for low in range(start, stop, _BLOCK):
+        n = min(_BLOCK, stop - low)
+        for t in range(X.shape[0]):
+            x = X[t, low : low + n]
+            y = out[t + 1, low : low + n]
+            z = state[low : low + n]
+            for i in range(n):
+                z[i] += z[i] * _growth(x[i], limit)
+                y[i] = z[i] - delta
+
+
+def normalized_difference(C: NDArray, delta: float = 0.0, out: NDArray | None = None) -> NDArray:
+    """(C' - C) / (C' + C + 2 delta) of consecutive frames, 0 where the denominator is not positive (Eq. 15).
+
+    C (T, ...) in levels, T >= 2; delta in levels keeps the ratio finite near black. Returns (T - 1, ...) float32.
+    """
+    C = reading(C)
+    out = writing(out, (len(C) - 1, *C.shape[1:]))
+    flat, X, pixels = C.reshape(-1), out.reshape(-1), C[0].size
+    offset = np.float32(2.0 * delta)
+    spread(lambda start, stop: _difference(flat, X, pixels, offset, start, stop), X.size, 1 << 14, X.size)
+    return out
+
+
+def undo_normalized_difference(
+    first: NDArray, X: NDArray, delta: float = 0.0, limit: float = 0.999, out: NDArray | None = None
+) -> NDArray:
+    """The frames whose first is `first` and whose normalised differences are X (Eq. 17, on C + delta).
+
+    first (...) in levels, X (T - 1, ...), clipped to +-limit < 1. Returns (T, ...) float32 in levels; the state that
+    runs over time is float64.
+    """
+    first, X = reading(first), reading(X)
+    if first.size * len(X) != X.size:
+        raise InputError(f"X must be (T - 1, *first.shape); got {X.shape} for {first.shape}: pass one frame as first")
+    out = writing(out, (len(X) + 1, *X.shape[1:]))
+    out[0] = first.reshape(out.shape[1:])
+    state = first.astype(np.float64).reshape(-1) + delta
+    steps, frames, limit32 = X.reshape(len(X), -1), out.reshape(len(out), -1), np.float32(limit)
+    spread(lambda start, stop: _undo(steps, frames, state, delta, limit32, start, stop), state.size, _BLOCK, X.size)
+    return out

@@ -1,0 +1,53 @@
+"""Frames to small maps and back: what `downsample_bicubic` and `upsample_add` mean."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmag.kernels import plans
+from fastmag.kernels.reference._out import into
+
+
+def _matrix(index: NDArray, weights: NDArray, n: int) -> NDArray:
+    """The (m, n) matrix that weighs samples index (m, taps) with weights (m, taps)."""
+    matrix = np.zeros((len(index), n))
+    np.add.at(matrix, (np.arange(len(index))[:, None], index), weights)
+    return matrix
+
+
+def _antialiased(n: int, m: int) -> NDArray:
+    first, weights = plans.antialiased(n, m)
+    return _matrix(first[:, None] + np.arange(weights.shape[1]), weights, n)
+
+
+def _interpolating(n: int, m: int) -> NDArray:
+    return _matrix(*plans.interpolating(n, m), n)
+
+
+def _both_axes(rows: NDArray, columns: NDArray, image: NDArray) -> NDArray:
+    return np.einsum("yY,xX,YX...->yx...", rows, columns, image.astype(np.float64), optimize=True)
+
+
+def downsample_bicubic(frame: NDArray, size: tuple[int, int], out: NDArray | None = None) -> NDArray:
+    """Antialiased bicubic resampling (Keys, a = -0.5), as Pillow on mode F: levels in, levels out, not clipped.
+
+    frame (H, W) or (H, W, C), uint8 or uint16; size (h, w), smaller or larger than the frame. Returns (h, w[, C]).
+    """
+    rows, columns = _antialiased(frame.shape[0], size[0]), _antialiased(frame.shape[1], size[1])
+    return into(out, _both_axes(rows, columns, frame))
+
+
+def upsample_add(
+    frame: NDArray, change: NDArray, low: float = 0, high: float = 255, out: NDArray | None = None
+) -> NDArray:
+    """frame + the bicubic enlargement of change, rounded half up and held in [low, high] (Eq. 18).
+
+    frame (H, W[, C]) uint8 or uint16; change (h, w[, C]) in levels, cells at half-pixel centres, edge cells repeated.
+    A pixel outside [low, high] to begin with is not moved by the limits, and by the change only inwards.
+    Returns the frame's shape and dtype.
+    """
+    rows, columns = _interpolating(change.shape[0], frame.shape[0]), _interpolating(change.shape[1], frame.shape[1])
+    total = np.floor(frame + _both_axes(rows, columns, change) + 0.5)
+    held = np.clip(total, np.minimum(frame, low), np.maximum(frame, high))
+    return into(out, held.astype(frame.dtype))
