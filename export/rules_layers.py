@@ -65,7 +65,7 @@ def conv(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]
     weights = tape.required_constant(node, 1, "weight")
     w = window(tape, node, weights.shape[2:])
     groups = attribute(node, "group", 1)
-    g, scale = tape.with_scale_along(tape.spread(g, node.output[0]), -1 - len(w.kernel))
+    g, scale = tape.with_scale_along(tape.spread_batch(g, node.output[0]), -1 - len(w.kernel))
     weights = weights * scale.reshape(-1, *[1] * (weights.ndim - 1))
     if set(w.strides) == {1} and weights.shape[1] * groups > FEW_CHANNELS:
         name = _flipped_conv(tape, g.name, weights, w, groups)
@@ -134,7 +134,7 @@ def _times_rows(tape: Tape, op: str, g: Cotangent, rows: Array, node: onnx.NodeP
 def average_pool(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
     x, y = node.input[0], node.output[0]
     w = window(tape, node, tuple(attribute(node, "kernel_shape")))
-    g, scale = tape.with_scale_along(tape.spread(g, y), -1 - len(w.kernel))
+    g, scale = tape.with_scale_along(tape.spread_batch(g, y), -1 - len(w.kernel))
     g = g.scaled(scale.reshape(-1, *[1] * len(w.kernel)))
     if w.tiles:
         return {x: Cotangent(_repeated(tape, g.name, w), g.scale / size(w.kernel))}

@@ -18,7 +18,7 @@ from fastmag.errors import InputError
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]  # None: an axis that is known only when the graph runs, as the batch is
 
-# Nodes over constants that are worth evaluating to learn a weight; none makes much out of little.
+# Forward nodes over constants that are worth evaluating to learn a weight; none makes much out of little.
 FOLDABLE = {
     "Add", "Cast", "Concat", "Constant", "Div", "Flatten", "Identity", "Mul", "Neg", "Reciprocal", "Reshape", "Sqrt",
     "Squeeze", "Sub", "Transpose", "Unsqueeze",
