@@ -98,7 +98,7 @@ class Reader:
 
     def __init__(self, path: str | os.PathLike[str], fps: Fraction | float | None = None):
         self.path = check_source(path)
-        rate = None if fps is None else check_fps(fps, f"the request for {self.path}")
+        self._constant = None if fps is None else check_fps(fps, f"the request for {self.path}")
         self.damage: str | None = None
         self._count = self._packets = 0
         self._container = _open(self.path)
@@ -110,7 +110,7 @@ class Reader:
                 why = f" ({self.damage})" if self.damage else ""
                 raise InputError(f"{self.path} holds no picture that decodes{why}; expected a whole video: {_REMEDY}")
             self._first: VideoFrame | None = first
-            self.info = self._describe(first, rate)
+            self.info = self._describe(first)
         except BaseException:
             self._container.close()
             raise
@@ -130,9 +130,8 @@ class Reader:
 
     def __iter__(self) -> Iterator[Frame]:
         picture, self._first = self._first, None
-        while picture is not None:
-            if not self._fits(picture):
-                return
+        picture = picture or next(self._pictures, None)
+        while picture is not None and self._fits(picture):
             yield self._deliver(picture)
             picture = next(self._pictures, None)
 
@@ -140,32 +139,36 @@ class Reader:
         """Sound pictures in display order until the end or the first damage, which is noted.
 
         Damage before the first sound picture is passed over: recordings of broadcasts start between key frames."""
-        packets = self._container.demux(self._stream)
         seen, broken = 0, ""
+        for event in self._events():
+            if isinstance(event, str):
+                broken = event
+                if seen:
+                    break
+            else:
+                seen, broken = seen + 1, ""
+                yield event
+        self.damage = self._damage(seen, broken)
+
+    def _events(self) -> Iterator[VideoFrame | str]:
+        """Every picture that the decoder gives, and in words what went wrong between them."""
+        packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets, None)
-                pictures = packet.decode() if packet is not None else []
             except av.error.FFmpegError as error:
-                broken = (error.strerror or str(error)).lower()
-                if seen or packets is None or isinstance(error, av.error.OSError):
-                    break
-                continue
+                yield (error.strerror or str(error)).lower()
+                return
             if packet is None:
-                broken = "" if seen else broken
-                break
+                return
             self._packets += packet.size > 0
+            try:
+                pictures = packet.decode()
+            except av.error.FFmpegError as error:
+                yield (error.strerror or str(error)).lower()
+                continue
             for picture in pictures:
-                if picture.is_corrupt:
-                    broken = "a picture is corrupt"
-                    if seen:
-                        break
-                    continue
-                seen += 1
-                yield picture
-            if seen and broken == "a picture is corrupt":
-                break
-        self.damage = self._damage(seen, broken)
+                yield "a picture is corrupt" if picture.is_corrupt else picture
 
     def _damage(self, seen: int, broken: str) -> str | None:
         promised = self._stream.frames
@@ -177,8 +180,8 @@ class Reader:
             return f"{self.path} breaks off after {seen} of {promised} frames: the rest of the file is missing"
         return None
 
-    def _describe(self, frame: VideoFrame, fps: Fraction | None) -> VideoInfo:
-        stream, name = self._stream, frame.format.name
+    def _describe(self, frame: VideoFrame) -> VideoInfo:
+        stream, name, fps = self._stream, frame.format.name, self._constant
         rate = fps or _frame_rate(stream, self.path)
         n_frames, duration = stream.frames or None, None
         if stream.duration and stream.time_base:
@@ -189,6 +192,7 @@ class Reader:
             n_frames = max(1, round(duration * rate))
         if fps is not None:
             duration = n_frames / float(fps) if n_frames else None
+        retimed = fps is not None and abs(fps / (stream.average_rate or 1) - 1) > 1e-3
         pixels = planar_format(name)
         full = name.startswith("yuvj") or frame.color_range == 2
         context = stream.codec_context
@@ -198,7 +202,7 @@ class Reader:
             pix_fmt=pixels.name, matrix=resolve_matrix(frame.colorspace, frame.height),
             full_range=full or pixels.kind == "gbr", time_base=1 / fps if fps else stream.time_base,
             rotation=round(frame.rotation / 90) * 90, codec=context.name, has_audio=bool(self._container.streams.audio),
-            retimed=fps is not None, tags=tags, sample_aspect_ratio=stream.sample_aspect_ratio or None,
+            retimed=retimed, tags=tags, sample_aspect_ratio=stream.sample_aspect_ratio or None,
             display_matrix=_display_matrix(frame),
         )
 
@@ -220,8 +224,10 @@ class Reader:
             picture = picture.reformat(
                 format=pixels.name, interpolation=EXACT, src_color_range=ranges, dst_color_range=ranges
             )
-        if self.info.retimed:
-            stamp, duration = self._count, 1
+        if self._constant:
+            if self._count == 0:
+                self._start = round((stamp or 0) * self._stream.time_base * self._constant)
+            stamp, duration = self._start + self._count, 1
         elif stamp is None or (self._count and stamp <= self._last):
             stamp = self._last + self._step if stamp is None else self._last + 1
         if self._count == 0:

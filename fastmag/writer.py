@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,7 @@ class Writer:
         self._passengers: Passengers | None = None
         self._count = self._shift = 0
         self._last: int | None = None
+        self._warned = False
 
     def __enter__(self) -> Writer:
         self._file = WholeFile(self.destination)
@@ -105,16 +108,31 @@ class Writer:
         stream.thread_type = "AUTO"
         stream.codec_context.flags |= int(av.codec.context.Flags.frame_duration)
         stream.codec_context.time_base = stream.time_base = self._time_base
-        if info.sample_aspect_ratio:
-            stream.codec_context.sample_aspect_ratio = info.sample_aspect_ratio
         self._tag(stream)
+        self._shape(stream)
+        self._stream = stream
+        if self.source is not None and not info.retimed:
+            self._passengers = Passengers(self.source, self._container)
+        elif self.source is not None and info.has_audio:
+            warnings.warn(f"the sound of {self.source} is left out: --fps changes the pictures' speed", stacklevel=4)
+        self._container.start_encoding()
+
+    def _shape(self, stream: Any) -> None:
+        """How players turn the stored picture: its rotation or mirroring, and the shape of its pixels."""
+        info, plan = self.info, self._encoding
         if info.display_matrix:
             stream.set_display_matrix(info.display_matrix)
         elif info.rotation:
             stream.set_display_rotation(info.rotation)
-        self._stream = stream
-        if self.source is not None and not info.retimed:
-            self._passengers = Passengers(self.source, self._container)
+        aspect = info.sample_aspect_ratio
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        in_stream = plan.encoder.startswith("libx26")  # other codecs leave it to the container
+        lost = [("rotation", info.rotation)] if plan.container == "avi" else []
+        if not in_stream and plan.container not in ("mp4", "mov"):
+            lost.append(("pixel shape", aspect not in (None, 1)))
+        for what in (name for name, there in lost if there):
+            warnings.warn(f"{self.destination.name} cannot store the {what}: choose an .mp4 name", stacklevel=5)
 
     def _tag(self, stream: Any) -> None:
         """The colour description: the source's own, except where RGB becomes YUV or the reverse."""
@@ -143,17 +161,34 @@ class Writer:
         if pts is None:
             stamp = round(self._count / (info.fps * ticks))
         else:
-            if self._count == 0 and self._passengers:
-                self._shift = self._passengers.start_clock(pts * info.time_base, ticks)
-            elif self._count == 0:
-                self._shift = round(pts * info.time_base / ticks)
+            if self._count == 0:
+                self._shift = self._start(pts * info.time_base)
             stamp = (pts if ticks == info.time_base else round(pts * info.time_base / ticks)) - self._shift
         if self._last is not None and stamp <= self._last:
             if not self._grid:
                 raise ValueError(f"frames must come in order of time; got pts {pts} after {self._last + self._shift}")
             stamp = self._last + 1
         self._last = stamp
+        if self._grid and pts is not None:
+            self._check_grid(pts * info.time_base - (stamp + self._shift) * ticks)
         return stamp
+
+    def _start(self, first: Fraction) -> int:
+        """Where the output's clock starts, in its ticks, for a first picture at `first` seconds."""
+        if self._passengers and not self._grid:
+            return self._passengers.start_clock(first, self._time_base)
+        if self._passengers:
+            self._passengers.start_together(first)
+        return round(first / self._time_base)
+
+    def _check_grid(self, error: Fraction) -> None:
+        if not self._warned and abs(error) > self._time_base:
+            self._warned = True
+            warnings.warn(
+                f"{self.destination.name} holds a constant rate only, and the input's varies: time stamps are rounded "
+                "to it; choose an .mp4 or .mkv name to keep them",
+                stacklevel=5,
+            )
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
