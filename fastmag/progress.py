@@ -46,3 +46,33 @@ class Progress:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class Stages:
+    """One bar per stage of a job: called as `stages(stage, done, total)`. A context manager.
+
+    `show`: False, True (bars on a terminal), or a function of (stage, done, total) to call instead."""
+
+    def __init__(self, show: bool | Callable[[str, int, int | None], object]):
+        self._show, self._stage = show, ""
+        self._bar: Progress | None = None
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        if callable(self._show):
+            self._show(stage, done, total)
+        elif self._show:
+            if stage != self._stage or self._bar is None:
+                self.close()
+                self._bar, self._stage = Progress(total, stage), stage
+            self._bar.step(done - self._bar.done)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def __enter__(self) -> Stages:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

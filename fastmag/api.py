@@ -1,0 +1,157 @@
+"""The doors: magnify and measure. The backend is chosen here, once."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import backends, deepmag, models
+from .errors import DamagedVideo, InputError
+from .gradients import InputGradient
+from .media import check_fps
+from .params import Pulse
+from .presets import method as method_of
+from .progress import Stages
+from .sources import ArraySink, ArraySource, FileSource, like, to_numpy
+from .vitals import Measurement, measure_pulse
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `magnify` did: files and frames, the pulse found (None in the paper form), and a word about both."""
+
+    destination: Path
+    frames: int
+    seconds: float
+    rate_bpm: float | None
+    quality: float | None
+    message: str
+    damage: str | None = None
+
+
+def magnify(
+    source, destination=None, method: str | Pulse = "pulse", *, fps=None, backend: str = "auto", progress=False,
+    overwrite: bool = False, strict: bool = False, **writing,
+):  # fmt: skip
+    """Magnify a subtle change in a video.
+
+    source: a path, or frames (T, H, W, 3) uint8 (NumPy or anything with DLPack) together with `fps`.
+    destination: a path for a path; None for an array, whose result is returned as the same kind of array.
+    method: a name ("pulse") or params such as `fastmag.Pulse(alpha=20)`.
+    fps: frames a second of an array, or an override of the file's.
+    progress: False, True (a bar on a terminal), or a function of (stage, frames done, frames in all).
+    overwrite: replace an existing file. strict: write nothing if the source breaks off in the middle.
+    writing: codec, crf, preset, lossless, as fastmag.video.Writer takes them.
+
+    Returns a Report for files. Raises InputError when the input is wrong; warns (DamagedVideo) when the file breaks
+    off: what was decoded is magnified and written whole.
+    """
+    began, params, ops = time.perf_counter(), method_of(method), backends.get(backend)
+    if not _is_path(source):
+        if destination is not None:
+            raise InputError("an array comes back as an array: leave destination out, or pass a path as source")
+        clip = ArraySource(to_numpy(source), _array_fps(fps), params.roi)
+        sink = ArraySink(clip)
+        with Stages(progress) as stages:
+            deepmag.magnify_pulse(clip, sink, params, _network(params), ops, stages)
+        return like(sink.array, source)
+    if destination is None:
+        raise InputError("a video file needs a destination: name the file to write")
+    from .video import Writer
+
+    clip = FileSource(source, fps, params.roi)
+    sink = Writer(destination, clip.info, source, overwrite=overwrite, **writing)
+    with Stages(progress) as stages:
+        try:
+            frames, sections, _ = deepmag.magnify_pulse(clip, _Strict(sink, clip, strict), params, _network(params), ops, stages)
+        except _Broken:
+            raise InputError(f"{clip.damage}; nothing was written: leave --strict out to keep what can be decoded") from None
+    if clip.damage:
+        warnings.warn(DamagedVideo(f"{clip.damage}; what was decoded is magnified and whole"), stacklevel=2)
+    rate, quality, message = describe(sections)
+    return Report(Path(destination), frames, time.perf_counter() - began, rate, quality, message, clip.damage)
+
+
+def measure(source, signal: str = "pulse", *, fps=None, backend: str = "auto", progress=False, roi=None,
+            model=None, passband=(0.7, 2.5)) -> Measurement:  # fmt: skip
+    """Read a signal from a video (a path, or frames (T, H, W, 3) uint8 with `fps`): its wave, rate and quality.
+
+    signal: "pulse". roi: x, y, w, h in pixels. Raises InputError when the input is wrong; warns (DamagedVideo) when the
+    file breaks off.
+    """
+    if signal != "pulse":
+        raise InputError(f"signal must be pulse; got {signal!r}")
+    params, ops = Pulse(roi=roi, model=model, passband=passband), backends.get(backend)
+    clip = FileSource(source, fps, roi, 0) if _is_path(source) else ArraySource(to_numpy(source), _array_fps(fps), roi)
+    with Stages(progress) as stages:
+        measured = measure_pulse(clip, params, _network(params), ops, stages)
+    if clip.damage:
+        warnings.warn(DamagedVideo(clip.damage), stacklevel=2)
+    return measured
+
+
+def describe(sections) -> tuple[float | None, float | None, str]:
+    """(beats a minute, quality, one line) of the sections of a coherent magnification; None, None without sections."""
+    if not sections:
+        return None, None, "magnified in the paper's form"
+    weights = np.array([s.stop - s.start for s in sections], float)
+    presence = np.array([s.found.presence for s in sections])
+    quality = float((weights * presence).sum() / weights.sum())
+    if quality == 0:
+        return None, 0.0, "no pulse was found: the video is left as it is"
+    rate = float(60 * np.average([s.found.wave.rate_hz for s in sections], weights=weights * presence))
+    absent = (presence == 0).sum()
+    rest = f"; {absent} of {len(sections)} sections without a pulse are left as they are" if absent else ""
+    faint = ", faint: magnified in part" if quality < 0.5 else ""
+    return rate, quality, f"pulse at {rate:.1f} beats a minute (quality {quality:.2f}{faint}){rest}"
+
+
+class _Broken(Exception):
+    """The source broke off, and the user wants nothing then."""
+
+
+class _Strict:
+    """A writer that is abandoned when the source turns out to be broken."""
+
+    def __init__(self, writer, source, strict: bool):
+        self.writer, self.source, self.strict = writer, source, strict
+
+    def __enter__(self):
+        self._check()
+        self.writer.__enter__()
+        return self
+
+    def write(self, frame) -> None:
+        self.writer.write(frame)
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is None and self.strict and self.source.damage:
+            kind, error = _Broken, _Broken()
+            self.writer.__exit__(kind, error, None)
+            raise error
+        self.writer.__exit__(kind, error, trace)
+
+    def _check(self) -> None:
+        if self.strict and self.source.damage:
+            raise _Broken
+
+
+def _is_path(source) -> bool:
+    return isinstance(source, str | os.PathLike)
+
+
+def _array_fps(fps):
+    return check_fps(fps, "the array") if fps is not None else _no_fps()
+
+
+def _no_fps():
+    raise InputError("frames in memory have no frame rate: pass fps, in frames a second")
+
+
+def _network(params: Pulse) -> InputGradient:
+    return InputGradient(params.model or models.path("pulse_gradient"), expect=(3, 36, 36))

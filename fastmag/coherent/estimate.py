@@ -1,0 +1,53 @@
+"""The order of thought: comb for p, seed from |J|, self-calibrated colour, shrunk regression, amplitude, gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ops import Ops
+from ..temporal import butterworth
+from . import amplitude, regression, seed
+from .skin import SkinColour, scaled, skin_map
+from .wave import Wave, filtered, pulse_wave
+
+DELTA = 4.0  # grey levels added to both frames of a difference: keeps X finite on black
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What beats: change of cells (T, h, w, 3) per unit of alpha = cells * skin * beta * p, times `presence`."""
+
+    wave: Wave
+    skin: np.ndarray
+    beta: np.ndarray
+    z: float
+    presence: float
+
+    def change(self, cells: np.ndarray, alpha: float) -> np.ndarray:
+        """The change in grey levels that makes the pulse (1 + alpha) times as large."""
+        scale = (alpha * self.presence * self.wave.p).astype(np.float32)[:, None, None] * self.skin
+        return np.maximum(cells, 0) * scale[..., None] * self.beta.astype(np.float32)
+
+
+def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, passband, ops: Ops) -> Estimate:
+    """From cells (T, h, w, 3) in grey levels, y (T - 1,) and L1-normalised |dy/dX| (T, h, w) to what beats, where and how much."""
+    cells = np.maximum(cells, 0)
+    log_cells = np.log(cells + np.float32(DELTA))
+    log_band = ops.bandpass(log_cells, butterworth(passband, fps))
+
+    wave = pulse_wave(y, fps, passband, ops.bandpass)
+    p_band = filtered(wave.p, passband, fps, ops.bandpass)
+    start = seed.saturate(share, ops)
+    near = seed.gate(start, ops)
+    colour = SkinColour(log_cells)
+    evidence = regression.weigh(cells, log_band, p_band, fps, ops)
+
+    first = skin_map(start, near, colour)
+    beats = regression.refine(first, evidence, p_band, fps, ops)
+    prior = skin_map(start * scaled(beats, 90), near, colour)
+    skin = regression.refine(prior, evidence, p_band, fps, ops)
+    beta, z = amplitude.amplitudes(cells, skin, evidence, p_band, fps, ops)
+    presence = float(np.clip((wave.confidence - 0.62) / 0.12, 0, 1))
+    return Estimate(wave, skin, beta, z, presence)

@@ -1,0 +1,25 @@
+"""Where to start: the smoothed, saturated |dy/dX| of the network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ops import Ops
+
+
+def saturate(share: np.ndarray, ops: Ops) -> np.ndarray:
+    """clip((M / p95 - 0.08) / 0.3, 0, 1), M the share smoothed over 5 frames and 1 cell: (T, h, w) in [0, 1]."""
+    smooth = ops.smooth_space(ops.smooth_time(share, 5), 1.0)
+    return np.clip((smooth / (high(smooth, 95) + 1e-12) - 0.08) / 0.3, 0, 1)
+
+
+def gate(seed: np.ndarray, ops: Ops) -> np.ndarray:
+    """1 where the seed is anywhere near, fading to 0 far from it: keeps skin-coloured walls out."""
+    return np.clip(ops.smooth_space(ops.smooth_time(seed, 15), 4.0) / 0.25, 0, 1)
+
+
+def high(cells: np.ndarray, percent: float) -> np.ndarray:
+    """The percentile of each frame, (T, 1, 1)."""
+    flat = cells.reshape(len(cells), -1)
+    rank = min(flat.shape[1] - 1, int(round(percent / 100 * (flat.shape[1] - 1))))
+    return np.partition(flat, rank, axis=1)[:, rank][:, None, None]

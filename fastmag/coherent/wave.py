@@ -1,0 +1,117 @@
+"""The pulse wave p from the network's output y: an adaptive comb.
+
+The network answers dp/dt, frame by frame, with noise of its own. A heart beats at a slowly varying rate with a few
+harmonics, so p is what is left of the integrated y inside narrow teeth around the rate and its multiples, each weighed
+by how far it stands out of its surroundings (a Wiener gain).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..temporal import butterworth
+
+SPAN_SECONDS = 10.0  # of one short-time spectrum: four to ten beats, long enough to tell neighbours 0.1 Hz apart
+TOOTH_HZ = 0.15  # half-width of the first tooth: heart-rate variability within a span
+HARMONICS = 3
+HOP = 8  # spans overlap by 7/8
+OVERSAMPLING = 4  # of a span's spectrum
+WIDE_HZ = (0.6, 8.0)  # everything that a pulse with its harmonics can hold
+
+
+@dataclass(frozen=True)
+class Wave:
+    """A pulse wave: `p` (T,) float64 with unit standard deviation, its mean rate in hertz, `confidence` in [0, 1]."""
+
+    p: np.ndarray
+    rate_hz: float
+    confidence: float
+
+
+def pulse_wave(y: np.ndarray, fps: float, passband: tuple[float, float], bandpass) -> Wave:
+    """Integrate `y` (T - 1,), find the rate and keep its comb: a Wave of T samples.
+
+    `bandpass(series, sections)` is the zero-phase filter of the backend. `confidence` is the share of the in-band power
+    of the integrated y that the comb explains.
+    """
+    position = np.concatenate([[0.0], np.cumsum(y - y.mean())])
+    wide = (WIDE_HZ[0], min(WIDE_HZ[1], 0.45 * fps))
+    q = filtered(position, wide, fps, bandpass)
+    rate = dominant_rate(q, fps, passband)
+    p = comb(q, fps, rate)
+    in_band = filtered(position, passband, fps, bandpass)
+    kept = filtered(p, passband, fps, bandpass)
+    scale = np.sqrt((in_band @ in_band) * (kept @ kept))
+    confidence = float((in_band @ kept) / scale) ** 2 if scale > 0 else 0.0
+    return Wave(p / max(p.std(), 1e-12), mean_rate(p, fps, passband), confidence)
+
+
+def filtered(series: np.ndarray, passband: tuple[float, float], fps: float, bandpass) -> np.ndarray:
+    """Zero-phase band-pass of one series (T,), scaled first so that float32 keeps its digits."""
+    scale = np.abs(series).max() or 1.0
+    column = np.ascontiguousarray((series / scale)[:, None], np.float32)
+    return bandpass(column, butterworth(passband, fps))[:, 0].astype(np.float64) * scale
+
+
+def dominant_rate(q: np.ndarray, fps: float, passband: tuple[float, float]) -> float:
+    """The rate in hertz whose first two harmonics hold the most power: argmax |Q(f)|^2 + |Q(2f)|^2 / 2."""
+    n = max(1 << 15, 1 << int(np.ceil(np.log2(len(q)))))
+    power = np.abs(np.fft.rfft(q * np.hanning(len(q)), n)) ** 2
+    frequency = np.fft.rfftfreq(n, 1 / fps)
+    width = max(1, int(round(0.02 / frequency[1])))
+    power = np.convolve(power, np.ones(width) / width, "same")
+    octave = np.interp(2 * frequency, frequency, power) * (2 * frequency < 0.45 * fps)
+    inside = (frequency >= passband[0]) & (frequency <= passband[1])
+    return float(frequency[np.argmax(np.where(inside, power + 0.5 * octave, -1.0))])
+
+
+def mean_rate(wave: np.ndarray, fps: float, passband: tuple[float, float]) -> float:
+    """Mean frequency in hertz: beats over time, by the phase of the fundamental (T,) around the dominant rate."""
+    wave = wave - wave.mean()
+    rate = dominant_rate(wave, fps, passband)
+    n = 2 * len(wave)
+    spectrum, frequency = np.fft.rfft(wave, n), np.fft.rfftfreq(n, 1 / fps)
+    taper = np.clip((0.4 * rate - np.abs(frequency - rate)) / (0.1 * rate), 0, 1)
+    analytic = np.fft.ifft(np.concatenate([spectrum * taper, np.zeros(n - len(spectrum))]))[: len(wave)]
+    weight = np.abs(analytic) ** 2 * np.hanning(len(wave) + 2)[1:-1]
+    turn = np.angle((analytic[1:] * analytic[:-1].conj()))
+    if weight.sum() == 0:
+        return rate
+    return float((turn * weight[1:]).sum() / weight[1:].sum() * fps / (2 * np.pi))
+
+
+def comb(q: np.ndarray, fps: float, rate: float) -> np.ndarray:
+    """Keep the teeth of `q` (T,) around the local rate, span by span, overlapped and added."""
+    n = int(SPAN_SECONDS * fps) // 2 * 2
+    hop = n // HOP
+    window = np.hanning(n + 1)[:-1]
+    padded = np.concatenate([np.zeros(n), q, np.zeros(n + hop)])
+    starts = np.arange(0, len(padded) - n + 1, hop)
+    spectra = np.fft.rfft(padded[starts[:, None] + np.arange(n)] * window, OVERSAMPLING * n, axis=1)
+    frequency = np.fft.rfftfreq(OVERSAMPLING * n, 1 / fps)
+    out, weight = np.zeros(len(padded)), np.zeros(len(padded))
+    for start, spectrum in zip(starts, spectra, strict=True):
+        kept = np.fft.irfft(spectrum * tooth_gain(np.abs(spectrum) ** 2, frequency, rate, fps), OVERSAMPLING * n)[:n]
+        out[start : start + n] += kept * window
+        weight[start : start + n] += window * window
+    return (out / np.maximum(weight, 1e-6))[n : n + len(q)]
+
+
+def tooth_gain(power: np.ndarray, frequency: np.ndarray, rate: float, fps: float) -> np.ndarray:
+    """Wiener gain of one span: max(0, 1 - N/S) in each tooth, N from the gap between the teeth, tapered at the edges."""
+    near = (frequency > 0.85 * rate) & (frequency < 1.15 * rate)
+    local = frequency[np.argmax(np.where(near, np.convolve(power, np.ones(9), "same"), -1.0))]
+    gain = np.zeros_like(power)
+    for k in range(1, HARMONICS + 1):
+        if k * local > 0.42 * fps:
+            break
+        half = TOOTH_HZ * (1 + 0.35 * (k - 1))
+        distance = np.abs(frequency - k * local)
+        gap = (distance < local / 2) & (distance > 1.8 * half)
+        noise = 1.2 * np.median(power[gap]) if gap.any() else 0.0
+        signal = power[distance < half].mean()
+        taper = np.clip((1.3 * half - distance) / (0.3 * half), 0, 1)
+        gain = np.maximum(gain, max(0.0, 1 - noise / (signal + 1e-20)) * taper)
+    return gain

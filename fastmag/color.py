@@ -1,0 +1,135 @@
+"""Cells: a frame reduced to 36 x 36 RGB values, and a change of cells added to the frame (Eq. 12, 18).
+
+Colour conversion and resampling are both linear. So planes are reduced as they were decoded, colours are converted at
+36 x 36, and the change is converted back and added to each plane at that plane's own size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import InputError
+from .ops import Ops
+
+CELLS = 36  # L in the paper
+Planes = tuple[np.ndarray, ...]
+LUMA = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}  # Kr, Kb
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How the planes of a clip are to be read.
+
+    kind: "rgb" (one interleaved plane), "gbr", "yuv" or "gray"; `shapes` of the planes; `bits` per sample; `rotation`
+    counter-clockwise in degrees for display; `roi` x, y, w, h in the displayed picture, or None for all of it.
+    """
+
+    kind: str
+    shapes: tuple[tuple[int, int], ...]
+    bits: int = 8
+    matrix: str = "bt709"
+    full_range: bool = True
+    rotation: int = 0
+    roi: tuple[int, int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.roi is None:
+            return
+        height, width = self.displayed
+        x, y, w, h = self.roi
+        if x + w > width or y + h > height:
+            raise InputError(
+                f"roi {x},{y},{w},{h} reaches outside the frame of {width} x {height} pixels: "
+                f"expected x + w <= {width} and y + h <= {height}"
+            )
+
+    @property
+    def displayed(self) -> tuple[int, int]:
+        """(height, width) as shown, after the rotation."""
+        height, width = self.shapes[0]
+        return (width, height) if self.rotation % 180 else (height, width)
+
+    @property
+    def windows(self) -> tuple[tuple[slice, slice], ...]:
+        """Rows and columns of the region in each stored plane, outwards to whole chroma samples."""
+        height, width = self.shapes[0]
+        top, bottom, left, right = self._stored_roi()
+        return tuple(
+            (slice(top * h // height, -(-bottom * h // height)), slice(left * w // width, -(-right * w // width)))
+            for h, w in self.shapes
+        )
+
+    def _stored_roi(self) -> tuple[int, int, int, int]:
+        height, width = self.shapes[0]
+        if self.roi is None:
+            return 0, height, 0, width
+        x, y, w, h = self.roi
+        marks = np.zeros(self.displayed, bool)
+        marks[y : y + h, x : x + w] = True
+        rows, columns = np.nonzero(np.rot90(marks, -(self.rotation // 90)))
+        return int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1
+
+    def to_rgb(self) -> tuple[np.ndarray, np.ndarray]:
+        """(matrix (3, n), offset (3,)): RGB in grey levels 0..255 = matrix @ components + offset."""
+        scale = 2.0 ** (8 - self.bits) if self.bits == 8 else 255.0 / (2.0**self.bits - 1)
+        if self.kind == "rgb":
+            return np.eye(3) * scale, np.zeros(3)
+        if self.kind == "gbr":
+            return np.eye(3)[[2, 0, 1]] * scale, np.zeros(3)
+        scale = 2.0 ** (8 - self.bits)
+        black, luma, chroma = (0.0, 1.0, 1.0) if self.full_range else (16.0, 255 / 219, 255 / 224)
+        if self.kind == "gray":
+            return np.full((3, 1), scale * luma), np.full(3, -black * luma)
+        kr, kb = LUMA[self.matrix]
+        cr, cb = 2 * (1 - kr), 2 * (1 - kb)
+        yuv = np.array([[1, 0, cr], [1, -cb * kb / (1 - kr - kb), -cr * kr / (1 - kr - kb)], [1, cb, 0]])
+        matrix = yuv * np.array([luma, chroma, chroma])
+        return matrix * scale, -matrix @ np.array([black, 128.0, 128.0])
+
+
+class Cells:
+    """Represent and reconstruct for one clip: planes -> (36, 36, 3) float32, and the change back onto the planes."""
+
+    def __init__(self, picture: Picture, ops: Ops, size: int = CELLS):
+        self.picture, self.ops, self.size = picture, ops, (size, size)
+        matrix, offset = picture.to_rgb()
+        self._matrix, self._offset = matrix.T.astype(np.float32), offset.astype(np.float32)
+        self._inverse = np.linalg.pinv(matrix).T.astype(np.float32)
+        self._windows, self._turns = picture.windows, picture.rotation // 90
+        self._top = (1 << picture.bits) - 1
+        self._taper = self._edges() if picture.roi is not None else None
+
+    def represent(self, planes: Planes) -> np.ndarray:
+        """Cells of one frame, upright: (36, 36, 3) float32 RGB, grey levels of 8 bits, whatever the depth."""
+        reduced = [self.ops.downsample_bicubic(p[w], self.size) for p, w in zip(planes, self._windows, strict=True)]
+        components = reduced[0] if reduced[0].ndim == 3 else np.stack(reduced, axis=-1)
+        return np.rot90(components @ self._matrix + self._offset, self._turns)
+
+    def reconstruct(self, planes: Planes, change: np.ndarray) -> Planes:
+        """The frame with a change of cells (36, 36, 3) in grey levels added (Eq. 18): new planes, same types."""
+        if self._taper is not None:
+            change = change * self._taper
+        components = np.ascontiguousarray(np.rot90(change, -self._turns)) @ self._inverse
+        if planes[0].ndim == 3:
+            return (self._add(planes[0], self._windows[0], components),)
+        return tuple(
+            self._add(plane, window, components[..., i])
+            for i, (plane, window) in enumerate(zip(planes, self._windows, strict=True))
+        )
+
+    def _add(self, plane: np.ndarray, window: tuple[slice, slice], change: np.ndarray) -> np.ndarray:
+        part = plane[window]
+        added = self.ops.upsample_add(part, np.ascontiguousarray(change), 0, self._top)
+        if part.shape == plane.shape:
+            return added
+        out = plane.copy()
+        out[window] = added
+        return out
+
+    def _edges(self) -> np.ndarray:
+        """Half the change on the outermost cells of a region, so that its border is not drawn."""
+        ramp = np.ones(self.size[0], np.float32)
+        ramp[[0, -1]] = 0.5
+        return (ramp[:, None] * ramp)[..., None]

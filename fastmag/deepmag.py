@@ -1,0 +1,149 @@
+"""DeepMag's colour example as a pipeline: analyse, ascend, band-pass, reconstruct (paper, Algorithm 1, section 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import passes
+from .ascent import Gradient, ascend
+from .coherent.estimate import DELTA, Estimate, estimate
+from .color import Cells
+from .errors import InputError
+from .ops import Ops
+from .params import Pulse
+from .spool import Spool
+from .temporal import butterworth, check_passband, shortest
+
+SECTION_SECONDS, OVERLAP_SECONDS = 30.0, 10.0  # a long clip is estimated in spans that fade into each other
+BATCH = 64  # frames per ascent
+
+
+@dataclass(frozen=True)
+class Section:
+    """What was found in frames start..stop of the analysis."""
+
+    start: int
+    stop: int
+    found: Estimate
+
+
+def magnify_pulse(source, sink, params: Pulse, network, ops: Ops, progress=passes.silent) -> tuple[int, list[Section], float]:
+    """Magnify the pulse from `source` into `sink`: (frames written, sections found, analysis frames a second).
+
+    `network` answers X (B, 3, 36, 36) -> (y (B,), dy/dX). Raises InputError where the clip is too short or too slow.
+    """
+    check_rate(source, params)
+    cells = Cells(source.picture, ops)
+    spool, grid, fps = represent(source, cells, params, progress)
+    if params.form == "coherent":
+        change, sections = coherent_change(spool, fps, params, network, ops, progress)
+    else:
+        change, sections = paper_change(spool, fps, params, network, ops, progress), []
+    with change, sink:
+        return passes.synthesise(source, sink, cells, change, grid, progress), sections, fps
+
+
+def check_rate(source, params: Pulse) -> None:
+    """Raise InputError, before any work, where the passband does not fit the frame rate."""
+    check_passband(params.passband, source.fps / passes.stride_of(source.fps))
+
+
+def represent(source, cells: Cells, params: Pulse, progress) -> tuple[Spool, np.ndarray, float]:
+    """Cells on an even grid: (spool, times, frames a second). Raises InputError where there are too few."""
+    spool, times = passes.analyse(source, cells, progress)
+    needed, low = shortest(params.passband, source.fps / passes.stride_of(source.fps)), params.passband[0]
+    if len(spool) < needed:
+        seconds = needed * passes.stride_of(source.fps) / source.fps
+        raise InputError(
+            f"the clip has {len(spool)} frames to analyse; a passband from {low:g} Hz needs at least {needed} "
+            f"({seconds:.1f} seconds): use a longer clip"
+        )
+    return passes.even(spool, times)
+
+
+def at_rate(network, fps: float) -> Gradient:
+    """The network for X between frames of another rate than it was trained at."""
+    share = np.float32(fps / passes.TRAINED_FPS)
+
+    def gradient(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        y, slope = network.gradient(x * share)
+        return y, slope * share
+
+    return gradient
+
+
+def differences(cells: np.ndarray, ops: Ops) -> np.ndarray:
+    """X_1 (T - 1, 3, 36, 36): normalised differences (Eq. 15) of cells (T, 36, 36, 3), channels first."""
+    x = ops.normalized_difference(np.maximum(cells, 0), DELTA)
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+
+
+def paper_change(spool: Spool, fps: float, params: Pulse, network, ops: Ops, progress=passes.silent) -> Spool:
+    """The change of cells by the paper's form: Eq. 15, 1-4, 16 and 17, to the letter."""
+    gradient, count = at_rate(network, fps), len(spool)
+    options = {"step_size": params.step_size * params.strength, "n_steps": params.n_steps, "rule": params.rule}
+    change = Spool(spool.shape, budget=spool.budget)
+    change.append(np.zeros(spool.shape))
+    for start in range(0, count - 1, BATCH):
+        x = differences(spool.read(start, min(start + BATCH + 1, count)), ops)
+        change.append((ascend(x, gradient, ops, **options) - x).transpose(0, 2, 3, 1))
+        progress("ascend", min(start + BATCH, count), count)
+    passes.bandpass_spool(change, butterworth(params.passband, fps), ops, start=1)
+    magnified = np.maximum(spool.read(0, 1)[0], 0)
+    for start in range(0, count - 1, passes.CHUNK):
+        cells = np.maximum(spool.read(start, min(start + passes.CHUNK + 1, count)), 0)
+        x = ops.normalized_difference(cells, DELTA) + change.read(start + 1, start + len(cells))
+        series = ops.undo_normalized_difference(magnified, x, DELTA)
+        change.write(start + 1, series[1:] - cells[1:])
+        magnified = series[-1].copy()
+    return change
+
+
+def coherent_change(spool: Spool, fps: float, params: Pulse, network, ops: Ops, progress=passes.silent):
+    """The change of cells by the coherent form, section by section: (spool of changes, sections found)."""
+    spans = sections_of(len(spool), fps)
+    change = Spool(spool.shape, budget=spool.budget)
+    found, faded = [], np.zeros((0, *spool.shape), np.float32)
+    for k, (start, stop) in enumerate(spans):
+        cells = spool.read(start, stop)
+        y, share = read_pulse(cells, fps, network, ops)
+        section = estimate(cells, y, share, fps, params.passband, ops)
+        added = section.change(cells, params.alpha)
+        ramp = np.linspace(0, 1, len(faded), dtype=np.float32).reshape(-1, 1, 1, 1)
+        added[: len(faded)] = faded * (1 - ramp) + added[: len(faded)] * ramp
+        keep = spans[k + 1][0] - start if k + 1 < len(spans) else stop - start
+        change.append(added[:keep])
+        faded = added[keep:]
+        found.append(Section(start, stop, section))
+        progress("ascend", stop, len(spool))
+    return change, found
+
+
+def sections_of(count: int, fps: float) -> list[tuple[int, int]]:
+    """Spans of equal length, at most 30 s, that overlap by 10 s and cover `count` frames."""
+    longest, overlap = int(SECTION_SECONDS * fps), int(OVERLAP_SECONDS * fps)
+    if count <= longest:
+        return [(0, count)]
+    n = -(-(count - overlap) // (longest - overlap))
+    starts = np.linspace(0, count - longest, n).round().astype(int)
+    return [(int(s), int(s) + longest) for s in starts]
+
+
+def read_pulse(cells: np.ndarray, fps: float, network, ops: Ops) -> tuple[np.ndarray, np.ndarray]:
+    """y (T - 1,) and the L1-normalised |dy/dX| (T, 36, 36) of cells (T, 36, 36, 3).
+
+    y is half the difference between the clip and its reversal in time, whose X is -X: what is even in X is not motion.
+    The normalisation is one unit step of the ascent from zero, by the paper's kernel.
+    """
+    gradient, rate = at_rate(network, fps), np.float32(fps / passes.TRAINED_FPS)
+    y, share = np.empty(len(cells) - 1, np.float32), np.empty((len(cells), *cells.shape[1:3]), np.float32)
+    for start in range(0, len(y), BATCH):
+        x = differences(cells[start : start + BATCH + 1], ops)
+        forward, slope = gradient(x)
+        step = ops.ascend_step(np.zeros_like(x), slope, 1.0, "coherent")
+        y[start : start + len(x)] = (forward - network.predict(-x * rate)) / 2
+        share[start + 1 : start + 1 + len(x)] = step.mean(axis=1)
+    share[0] = share[1]
+    return y, share

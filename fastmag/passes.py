@@ -1,0 +1,105 @@
+"""The three passes over a video of any length, in bounded memory: analyse, filter, synthesise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .color import Cells
+from .ops import Ops
+from .spool import Spool
+from .temporal import resample
+
+TRAINED_FPS = 30.0  # of the networks: X scales with the time between frames
+CHUNK = 256  # rows per read of a spool
+Progress = Callable[[str, int, int | None], None]  # stage, frames done, frames in all
+
+
+def silent(stage: str, done: int, total: int | None) -> None:
+    """A progress callback that says nothing."""
+
+
+def stride_of(fps: float) -> int:
+    """Every how many frames to analyse, to come nearest to the rate of the networks."""
+    return max(1, round(fps / TRAINED_FPS))
+
+
+def analyse(source, cells: Cells, progress: Progress = silent) -> tuple[Spool, np.ndarray]:
+    """Pass 1: the cells (n, 36, 36, 3) of every stride-th frame, in a spool, and their times (n,) in seconds.
+
+    At a variable rate those frames are taken that come nearest to an even step.
+    """
+    spool, times = Spool((*cells.size, 3)), []
+    step, due = stride_of(source.fps) / source.fps, 0.0
+    for i, frame in enumerate(source.frames()):
+        if frame.time + 0.5 / source.fps >= due:
+            spool.append(cells.represent(frame.planes))
+            times.append(frame.time)
+            due = max(due + step, frame.time + step / 2)
+        progress("analyse", i + 1, source.n_frames)
+    return spool, np.array(times)
+
+
+def even(spool: Spool, times: np.ndarray) -> tuple[Spool, np.ndarray, float]:
+    """The same rows on an even grid: (spool, grid (n,), rows a second). The spool itself where times are even already."""
+    if len(times) < 2:
+        return spool, times, TRAINED_FPS
+    grid = np.linspace(times[0], times[-1], len(times))
+    fps = (len(times) - 1) / (times[-1] - times[0])
+    if np.abs(grid - times).max() * fps < 0.1:
+        return spool, grid, fps
+    out = Spool(spool.shape, spool.dtype, spool.budget)
+    for start in range(0, len(grid), CHUNK):
+        at = grid[start : start + CHUNK]
+        low = max(0, int(np.searchsorted(times, at[0], side="right")) - 1)
+        high = min(len(times), int(np.searchsorted(times, at[-1])) + 1)
+        out.append(resample(spool.read(low, high), times[low:high], at))
+    spool.close()
+    return out, grid, fps
+
+
+def bandpass_spool(spool: Spool, sections: np.ndarray, ops: Ops, start: int = 0) -> None:
+    """Pass 2: zero-phase band-pass, in place, of rows `start` to the end, exactly as over the whole series at once.
+
+    Odd extension at both ends, as scipy.signal.sosfiltfilt; state in float64 from chunk to chunk.
+    """
+    from scipy.signal import sosfilt_zi
+
+    count, columns = len(spool) - start, int(np.prod(spool.shape))
+    pad = min(3 * (2 * len(sections) + 1 - min((sections[:, 2] == 0).sum(), (sections[:, 5] == 0).sum())), count - 1)
+    if pad < 1:
+        return
+    head, tail = spool.read(start, start + pad + 1), spool.read(len(spool) - pad - 1, len(spool))
+    before = (2 * head[:1] - head[:0:-1]).reshape(pad, columns)
+    after = (2 * tail[-1:] - tail[-2::-1]).reshape(pad, columns)
+    chunks = [(low, min(low + CHUNK, len(spool))) for low in range(start, len(spool), CHUNK)]
+    settled = sosfilt_zi(sections)
+
+    state = settled[..., None] * before[0].astype(np.float64)
+    ops.bandpass_forward(before, sections, state)
+    for low, high in chunks:
+        rows = np.ascontiguousarray(spool.read(low, high)).reshape(-1, columns)
+        spool.write(low, ops.bandpass_forward(rows, sections, state).reshape(-1, *spool.shape))
+    after = ops.bandpass_forward(np.ascontiguousarray(after), sections, state)
+
+    state = settled[..., None] * after[-1].astype(np.float64)
+    ops.bandpass_backward(after, sections, state)
+    for low, high in reversed(chunks):
+        rows = np.ascontiguousarray(spool.read(low, high)).reshape(-1, columns)
+        spool.write(low, ops.bandpass_backward(rows, sections, state).reshape(-1, *spool.shape))
+
+
+def synthesise(source, sink, cells: Cells, change: Spool, grid: np.ndarray, progress: Progress = silent) -> int:
+    """Pass 3: add the change (n, 36, 36, 3), known at the times `grid`, to every frame. Returns the frames written."""
+    low, block, count = 0, change.read(0, min(CHUNK, len(change))), 0
+    for frame in source.frames():
+        i = int(np.searchsorted(grid, frame.time + 1e-9, side="right")) - 1
+        if not low <= i or i + 2 > low + len(block):
+            low = max(0, i)
+            block = change.read(low, min(low + CHUNK, len(change)))
+        here = resample(block, grid[low : low + len(block)], np.array([frame.time]))[0]
+        sink.write(frame.with_planes(cells.reconstruct(frame.planes, here)))
+        count += 1
+        progress("synthesise", count, source.n_frames)
+    return count

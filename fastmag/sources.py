@@ -1,0 +1,119 @@
+"""Where frames come from and go to: files, or arrays in memory, behind the same few names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from .color import Picture
+from .errors import InputError
+from .media import Frame, VideoInfo, check_fps
+
+CACHE_BYTES = 160 << 20  # decoded frames kept for the second pass; longer clips are decoded twice
+
+
+class FileSource:
+    """A video file, decoded anew for every pass unless its frames fit into the cache."""
+
+    def __init__(self, path, fps=None, roi=None, cache_bytes: int = CACHE_BYTES):
+        from .video import probe
+
+        self.path, self._fps, self._cache_bytes = Path(path), fps, cache_bytes
+        self.info: VideoInfo = probe(path, fps)
+        self.fps, self.n_frames, self.damage = float(self.info.fps), self.info.n_frames, None
+        self.picture = picture_of(self.info, roi)
+        self._cache: list[Frame] | None = []
+        self._whole = False
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames in order; after the last one `damage` tells whether the file broke off."""
+        if self._whole and self._cache is not None:
+            yield from self._cache
+            return
+        from .video import Reader
+
+        held = 0
+        with Reader(self.path, self._fps) as reader:
+            for frame in reader:
+                held += sum(plane.nbytes for plane in frame.planes)
+                if self._cache is not None and held > self._cache_bytes:
+                    self._cache = None
+                if self._cache is not None:
+                    self._cache.append(frame)
+                yield frame
+            self.damage = reader.damage
+        self._whole = self._cache is not None
+
+
+class ArraySource:
+    """Frames (T, H, W, 3) uint8 in memory, at a constant rate."""
+
+    def __init__(self, frames: np.ndarray, fps, roi=None):
+        frames = check_frames(frames)
+        self.fps = float(check_fps(fps, "the array"))
+        self.n_frames, self.damage, self.array = len(frames), None, frames
+        self.picture = Picture("rgb", (frames.shape[1:3],), roi=roi)
+
+    def frames(self) -> Iterator[Frame]:
+        for i, frame in enumerate(self.array):
+            yield Frame((frame,), i / self.fps)
+
+
+class ArraySink:
+    """Collects the changed frames of an ArraySource. A context manager, as Writer is."""
+
+    def __init__(self, source: ArraySource):
+        self.array = np.empty_like(source.array)
+        self._count = 0
+
+    def __enter__(self) -> ArraySink:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def write(self, frame: Frame) -> None:
+        self.array[self._count] = frame.planes[0]
+        self._count += 1
+
+
+def picture_of(info: VideoInfo, roi=None) -> Picture:
+    """How to read the planes of a file."""
+    return Picture(info.kind, info.planes, info.bit_depth, info.matrix, info.full_range, info.rotation % 360, roi)
+
+
+def check_frames(frames: np.ndarray) -> np.ndarray:
+    """Frames as contiguous (T, H, W, 3) uint8. Raises InputError for any other shape or type."""
+    if frames.ndim == 3 and frames.shape[2] == 3:
+        raise InputError(f"frames must be (T, H, W, 3) uint8; got {frames.shape}: add a time axis")
+    if frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
+        raise InputError(f"frames must be (T, H, W, 3) uint8 in RGB order; got shape {frames.shape}")
+    if frames.dtype != np.uint8:
+        hint = "scale to 0..255 and convert with .astype('uint8')"
+        if frames.dtype.kind == "f" and not np.isfinite(frames).all():
+            hint = "it holds NaN or infinity: mend these, " + hint
+        raise InputError(f"frames must be (T, H, W, 3) uint8; got dtype {frames.dtype}: {hint}")
+    return np.ascontiguousarray(frames)
+
+
+def to_numpy(frames):
+    """Any array as NumPy, by DLPack where it is not one. Raises InputError for what is no array."""
+    if isinstance(frames, np.ndarray):
+        return frames
+    if hasattr(frames, "__dlpack__"):
+        try:
+            return np.from_dlpack(frames)
+        except (BufferError, RuntimeError, TypeError) as error:
+            raise InputError(f"the array cannot be read on the CPU ({error}): move it there first") from error
+    raise InputError(f"source must be a path or frames (T, H, W, 3) uint8; got {type(frames).__name__}")
+
+
+def like(result: np.ndarray, example):
+    """The result as the example's kind of array (NumPy, PyTorch, CuPy, JAX: whatever reads DLPack)."""
+    if isinstance(example, np.ndarray):
+        return result
+    library = sys.modules[type(example).__module__.split(".")[0]]
+    return library.from_dlpack(result)  # type: ignore[attr-defined]

@@ -1,0 +1,80 @@
+"""A growing array of rows that moves from memory to disk when it outgrows a budget."""
+
+from __future__ import annotations
+
+import tempfile
+
+import numpy as np
+
+BUDGET = 64 << 20  # bytes in memory: one and a half minutes of cells
+
+
+class Spool:
+    """Rows of one shape and dtype: `append`, `read(start, stop)`, `write(start, rows)`, `len`. A context manager.
+
+    The file on disk has no name and goes with the process. It is read and written by calls, not mapped, so that its
+    pages are not counted against the process.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype=np.float32, budget: int = BUDGET):
+        self.shape, self.dtype, self.budget = tuple(shape), np.dtype(dtype), budget
+        self.row_bytes = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
+        self._memory = np.empty((0, *self.shape), self.dtype)
+        self._file = None
+        self._count = 0
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._memory = np.empty((0, *self.shape), self.dtype)
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def on_disk(self) -> bool:
+        return self._file is not None
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add one row, or a block of rows (n, *shape)."""
+        rows = np.asarray(rows, self.dtype).reshape(-1, *self.shape)
+        end = self._count + len(rows)
+        if self._file is None and end * self.row_bytes > self.budget:
+            self._move_to_disk()
+        if self._file is None and end > len(self._memory):
+            grown = np.empty((max(end, min(2 * len(self._memory), self.budget // self.row_bytes)), *self.shape), self.dtype)
+            grown[: self._count] = self._memory[: self._count]
+            self._memory = grown
+        self._count = end
+        self.write(end - len(rows), rows)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Rows start..stop as a new array (a view while they are in memory)."""
+        if not 0 <= start <= stop <= self._count:
+            raise IndexError(f"rows {start}..{stop} of {self._count}")
+        if self._file is None:
+            return self._memory[start:stop]
+        data = bytearray((stop - start) * self.row_bytes)
+        self._file.seek(start * self.row_bytes)
+        self._file.readinto(data)
+        return np.frombuffer(data, self.dtype).reshape(stop - start, *self.shape)
+
+    def write(self, start: int, rows: np.ndarray) -> None:
+        """Overwrite rows from `start` on."""
+        if self._file is None:
+            self._memory[start : start + len(rows)] = rows
+            return
+        self._file.seek(start * self.row_bytes)
+        self._file.write(np.ascontiguousarray(rows, self.dtype).data)
+
+    def _move_to_disk(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="fastmag-")
+        memory, self._memory = self._memory, np.empty((0, *self.shape), self.dtype)
+        self.write(0, memory[: self._count])

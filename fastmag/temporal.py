@@ -1,0 +1,50 @@
+"""Filter design and the time axis: Butterworth sections, and series on an even grid."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from .errors import InputError
+
+
+@functools.lru_cache(maxsize=64)
+def butterworth(passband: tuple[float, float], fps: float, order: int = 3) -> np.ndarray:
+    """Second-order sections (order, 6) of a Butterworth band-pass with 2 * `order` poles, float64.
+
+    The paper's "6th-order Butterworth filter" is `order=3`: six poles, run forward and backward.
+    Raises InputError when the passband does not lie in (0, fps / 2).
+    """
+    from scipy.signal import butter
+
+    check_passband(passband, fps)
+    sections = butter(order, passband, "bandpass", fs=fps, output="sos")
+    return sections
+
+
+def check_passband(passband: tuple[float, float], fps: float) -> None:
+    """Raise InputError unless 0 < low < high < fps / 2 (hertz)."""
+    low, high = passband
+    if not 0 < low < high:
+        raise InputError(f"passband must be LOW < HIGH, both above 0 Hz; got {low:g}-{high:g}: swap or correct them")
+    if high >= fps / 2:
+        raise InputError(
+            f"passband must end below half the frame rate ({fps / 2:g} Hz at {fps:g} fps); got {low:g}-{high:g} Hz: "
+            "lower it, or use a faster recording"
+        )
+
+
+def shortest(passband: tuple[float, float], fps: float) -> int:
+    """Fewest frames that a passband can be told from: two periods of its low end."""
+    return int(np.ceil(2 * fps / passband[0])) + 1
+
+
+def resample(series: np.ndarray, times: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Linear interpolation along axis 0 of `series` (T, ...), known at increasing `times` (T,), at the times `at`."""
+    left = np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 2) if len(times) > 1 else 0
+    if len(times) == 1:
+        return np.repeat(series, len(at), axis=0)
+    share = np.clip((at - times[left]) / np.maximum(times[left + 1] - times[left], 1e-9), 0.0, 1.0)
+    share = share.astype(series.dtype).reshape((-1,) + (1,) * (series.ndim - 1))
+    return series[left] * (1 - share) + series[left + 1] * share
