@@ -100,14 +100,15 @@ class Reader:
         self.path = check_source(path)
         self._constant = None if fps is None else check_fps(fps, f"the request for {self.path}")
         self.damage: str | None = None
-        self._count = self._packets = 0
+        self._broken = ""
+        self._count = self._packets = self._start = self._last = 0
         self._container = _open(self.path)
         try:
             self._stream = _video_stream(self._container, self.path)
             self._pictures = self._decode()
             first = next(self._pictures, None)
             if first is None:
-                why = f" ({self.damage})" if self.damage else ""
+                why = f" ({self._broken})" if self._broken else ""
                 raise InputError(f"{self.path} holds no picture that decodes{why}; expected a whole video: {_REMEDY}")
             self._first: VideoFrame | None = first
             self.info = self._describe(first)
@@ -116,7 +117,6 @@ class Reader:
             raise
         self._pixels = self.info.pixels
         self._step = max(1, round(1 / (self.info.fps * self.info.time_base)))
-        self._start = self._last = 0
 
     def __enter__(self) -> Reader:
         return self
@@ -148,7 +148,9 @@ class Reader:
             else:
                 seen, broken = seen + 1, ""
                 yield event
-        self.damage = self._damage(seen, broken)
+        self._broken = broken
+        if seen:
+            self.damage = self._damage(seen)
 
     def _events(self) -> Iterator[VideoFrame | str]:
         """Every picture that the decoder gives, and in words what went wrong between them."""
@@ -170,15 +172,29 @@ class Reader:
             for picture in pictures:
                 yield "a picture is corrupt" if picture.is_corrupt else picture
 
-    def _damage(self, seen: int, broken: str) -> str | None:
+    def _damage(self, seen: int) -> str | None:
+        """What is known to be missing after `seen` sound pictures, the last of which has been delivered."""
         promised = self._stream.frames
-        missing = promised - self._packets
-        if broken:
+        if self._broken:
             of = f" of about {promised}" if promised else ""
-            return f"{self.path} breaks off after {seen}{of} frames: {broken}"
+            return f"{self.path} breaks off after {seen}{of} frames: {self._broken}"
+        missing = promised - self._packets
+        if not promised:
+            promised = round((self._promised_seconds() or 0) * self.info.fps)
+            missing = promised - round((self._last - self._start) * self.info.time_base * self.info.fps) - 1
         if missing > max(2, promised / 100):
             return f"{self.path} breaks off after {seen} of {promised} frames: the rest of the file is missing"
         return None
+
+    def _promised_seconds(self) -> float | None:
+        """The length that a Matroska header states for the pictures; other formats that count none state none."""
+        if "matroska" not in self._container.format.name or self._constant:
+            return None
+        with contextlib.suppress(KeyError, ValueError):
+            hours, minutes, seconds = self._stream.metadata["DURATION"].split(":")
+            return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+        alone = len(self._container.streams) == 1 and self._container.duration
+        return self._container.duration / 1e6 if alone else None
 
     def _describe(self, frame: VideoFrame) -> VideoInfo:
         stream, name, fps = self._stream, frame.format.name, self._constant
