@@ -36,10 +36,10 @@ def gradient_model(forward: onnx.ModelProto | str | Path | bytes) -> onnx.ModelP
         model = onnx.inliner.inline_local_functions(model)
     without_traces(model)
     _rename(model.graph, *_ends(model))
+    _refuse_unsupported(_path(model.graph)[1])
+    model = _with_shapes(model)
     tape, path = _tape(model)
-    _refuse_unsupported(path)
-    g = _walk(tape, path)
-    return _assemble(model, tape, g)
+    return _assemble(model, tape, _walk(tape, path))
 
 
 def supported() -> str:
@@ -100,9 +100,8 @@ def _rename(graph: onnx.GraphProto, x: str, y: str) -> None:
     del graph.value_info[:]
 
 
-def _tape(model: onnx.ModelProto) -> tuple[Tape, list[onnx.NodeProto]]:
-    """A tape over the forward nodes that y needs, and those of them through which it depends on X."""
-    graph = model.graph
+def _path(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto], set[str]]:
+    """The nodes that y needs, those of them through which it depends on X, and the tensors that depend on X."""
     needed, kept = {"y"}, []
     for node in reversed(graph.node):
         if needed & set(node.output):
@@ -116,12 +115,20 @@ def _tape(model: onnx.ModelProto) -> tuple[Tape, list[onnx.NodeProto]]:
             reached |= set(node.output)
             path.append(node)
     if "y" not in reached:
-        raise InputError("the model's output does not depend on its input through anything differentiable")
+        raise InputError("the model's output does not change smoothly with its input; export a network that does")
+    return kept, path, reached
+
+
+def _tape(model: onnx.ModelProto) -> tuple[Tape, list[onnx.NodeProto]]:
+    """A tape over the forward nodes that y needs, and those of them through which it depends on X."""
+    graph = model.graph
+    kept, path, reached = _path(graph)
     constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
-    taken = reached | needed | {name for node in graph.node for name in node.output}
+    taken = reached | set(constants) | {name for node in graph.node for name in node.output}
     element = next(i for i in graph.input if i.name == "X").type.tensor_type.elem_type
+    shapes = {v.name: _shape(v) for v in (*graph.value_info, *graph.input, *graph.output)}
     tape = Tape(
-        producers={name: node for node in kept for name in node.output}, shapes=_shapes(model), constants=constants,
+        producers={name: node for node in kept for name in node.output}, shapes=shapes, constants=constants,
         active=reached, dtype=np.dtype(helper.tensor_dtype_to_np_dtype(element)), taken=taken, nodes=list(kept),
         opset=next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")),
     )  # fmt: skip
@@ -134,16 +141,13 @@ def _tape(model: onnx.ModelProto) -> tuple[Tape, list[onnx.NodeProto]]:
     return tape, path
 
 
-def _shapes(model: onnx.ModelProto) -> dict[str, Shape]:
+def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the shape of every tensor that can be inferred."""
     try:
-        graph = shape_inference.infer_shapes(model, data_prop=True).graph
+        return shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except Exception as error:  # the C++ side raises classes of its own
-        raise InputError(f"the model's shapes do not fit together ({_line(error)}); export it again") from error
-    return {v.name: _shape(v) for v in (*graph.value_info, *graph.input, *graph.output)}
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+        why = " ".join(str(error).split())[:200]
+        raise InputError(f"the model's shapes do not fit together ({why}); export it again") from error
 
 
 def _refuse_unsupported(path: list[onnx.NodeProto]) -> None:

@@ -44,8 +44,9 @@ class Parity:
         )
 
 
-# Measured on random and trained networks: float64 1e-14 to 1e-12, differences 1e-9 to 1e-6, float32 1e-7 to 1e-5.
-LIMITS = Parity(y=1e-9, gradient=1e-9, finite=1e-4, gradient_float32=1e-4)
+# Measured: y and gradient 1e-15, or 1e-7 where something folded into a weight was rounded to float32; differences
+# 1e-11 to 1e-6; float32 1e-7 to 1e-5.
+LIMITS = Parity(y=1e-6, gradient=1e-6, finite=1e-4, gradient_float32=1e-4)
 
 
 def check_parity(module: torch.nn.Module, gradient: onnx.ModelProto, X: Array, seed: int = 0) -> Parity:
@@ -121,7 +122,7 @@ def as_float64(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def evaluate(model: onnx.ModelProto, X: Array) -> dict[str, Array]:
     """All outputs of a model at X, by the reference evaluator in the model's own precision."""
-    outputs: list[Any] = list(ReferenceEvaluator(model, new_ops=[Conv, ConvTranspose]).run(None, {"X": X}))
+    outputs: list[Any] = list(ReferenceEvaluator(model, new_ops=[ConvTranspose]).run(None, {"X": X}))
     return {o.name: np.asarray(v) for o, v in zip(model.graph.output, outputs, strict=True)}
 
 
@@ -134,24 +135,9 @@ def run_float32(model: onnx.ModelProto, X: Array) -> dict[str, Array]:
     return {o.name: np.asarray(v) for o, v in zip(session.get_outputs(), outputs, strict=True)}
 
 
-# The reference evaluator's own convolutions are slow, and its grouped ConvTranspose fails: torch's do instead.
-
-
-class Conv(OpRun):
-    def _run(self, x, w, b=None, auto_pad=None, dilations=None, group=1, kernel_shape=None, pads=None, strides=None):  # type: ignore[no-untyped-def]
-        import torch
-        import torch.nn.functional as F
-
-        rank = w.ndim - 2
-        strides, dilations = strides or [1] * rank, dilations or [1] * rank
-        pads = _explicit(auto_pad, pads, x.shape[2:], w.shape[2:], strides, dilations)
-        padded = np.pad(x, [(0, 0), (0, 0), *zip(pads[:rank], pads[rank:], strict=True)])
-        f = (F.conv1d, F.conv2d, F.conv3d)[rank - 1]
-        args = [None if v is None else torch.tensor(v) for v in (padded, w, b)]
-        return (f(*args, stride=strides, dilation=dilations, groups=group).numpy(),)
-
-
 class ConvTranspose(OpRun):
+    """By torch: the reference evaluator's own is slow, and fails for groups."""
+
     def _run(  # type: ignore[no-untyped-def]
         self, x, w, b=None, auto_pad=None, dilations=None, group=1, kernel_shape=None, output_padding=None,
         output_shape=None, pads=None, strides=None,
@@ -167,15 +153,3 @@ class ConvTranspose(OpRun):
         grown = np.pad(whole, [(0, 0), (0, 0), *[(0, e) for e in extra]])
         ends = [n - p for n, p in zip(grown.shape[2:], pads[rank:], strict=True)]
         return (grown[(..., *map(slice, pads[:rank], ends))],)
-
-
-def _explicit(auto_pad, pads, sizes, kernel, strides, dilations):  # type: ignore[no-untyped-def]
-    rank = len(kernel)
-    if auto_pad in (None, "NOTSET", "VALID"):
-        return [0] * (2 * rank) if auto_pad == "VALID" or pads is None else pads
-    covered = [
-        (-(-n // s) - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(sizes, strides, dilations, kernel, strict=True)
-    ]
-    total = [max(c - n, 0) for c, n in zip(covered, sizes, strict=True)]
-    begin = [t // 2 if auto_pad == "SAME_UPPER" else t - t // 2 for t in total]
-    return begin + [t - b for t, b in zip(total, begin, strict=True)]

@@ -41,6 +41,8 @@ def step(tape: Tape, tensor: str, threshold: float = 0.0, comparison: str = "Gre
 
 def affine(tape: Tape, tensor: str, factor: float, offset: float) -> str:
     """factor * tensor + offset."""
+    if factor == -1:
+        return tape.emit("Sub", tape.add_constant(float(offset), "offset"), tensor)
     if factor != 1:
         tensor = tape.emit("Mul", tensor, tape.add_constant(float(factor), "factor"))
     return tape.emit("Add", tensor, tape.add_constant(float(offset), "offset"))
@@ -53,7 +55,7 @@ def relu(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]
 
 @rule("LeakyRelu")
 def leaky_relu(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
-    slope = attribute(node, "alpha", 0.01)
+    slope = attribute(node, "alpha", float(np.float32(0.01)))
     same_sign = node.output[0] if slope > 0 else node.input[0]
     return {node.input[0]: tape.times(g, affine(tape, step(tape, same_sign), 1 - slope, slope), full=True)}
 
@@ -171,7 +173,8 @@ def batch_normalization(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[
     if attribute(node, "training_mode", 0):
         raise refusal(node, "it is in training mode")
     gamma, variance = tape.required_constant(node, 1, "scale"), tape.required_constant(node, 4, "variance")
-    factor = gamma.astype(np.float64) / np.sqrt(variance.astype(np.float64) + attribute(node, "epsilon", 1e-5))
+    epsilon = attribute(node, "epsilon", float(np.float32(1e-5)))
+    factor = gamma.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
     rank = len(tape.shapes[node.input[0]])
     return {node.input[0]: g.scaled(factor.reshape(1, -1, *[1] * (rank - 2)))}
 

@@ -82,8 +82,9 @@ def _flipped_conv(tape: Tape, g: str, weights: Array, w: Window, groups: int) ->
     pads = [e - 1 - p for sides in (w.begin, w.end) for e, p in zip(w.extents, sides, strict=True)]
     if min(pads) < 0:  # the forward padding is wider than the kernel: those outputs never saw the input
         begin, end = np.minimum(pads, 0).reshape(2, -1)
-        amounts = np.concatenate([[0, 0], begin, [0, 0], end])
-        g, pads = tape.emit("Pad", g, tape.add_constant(amounts, "pads")), np.maximum(pads, 0).tolist()
+        last = np.iinfo(np.int64).max
+        g = tape.cut(g, -begin, np.where(end < 0, end, last), range(2, weights.ndim))
+        pads = np.maximum(pads, 0).tolist()
     name = tape.add_constant(turned, "weight")
     return tape.emit("Conv", g, name, pads=pads, kernel_shape=w.kernel, dilations=w.dilations, group=groups)
 

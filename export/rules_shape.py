@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from numpy.typing import ArrayLike
 
 from fastmag.export.rules import rule
 from fastmag.export.tape import Array, Cotangent, Shape, Tape, attribute, refusal, size
@@ -55,15 +54,10 @@ def concat(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangen
     for name in node.input:
         end = start + tape.fixed_shape(node, name)[axis - 1]
         if name in tape.active:
-            part = Cotangent(cut(tape, g.name, [start], [end], [axis]), g.scale)
+            part = Cotangent(tape.cut(g.name, [start], [end], [axis]), g.scale)
             result[name] = tape.sum(result[name], part) if name in result else part
         start = end
     return result
-
-
-def cut(tape: Tape, name: str, starts: ArrayLike, ends: ArrayLike, axes: ArrayLike) -> str:
-    """The part [start, end) of a tensor along each of the axes."""
-    return tape.emit("Slice", name, *(tape.add_constant(np.array(v, np.int64), "cut") for v in (starts, ends, axes)))
 
 
 @rule("Slice")
@@ -82,6 +76,23 @@ def slice_(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangen
         pads[:, axis] = begin, fixed[axis] - stop
     g = tape.spread(tape.with_scalar_scale(g), node.output[0])
     return {x: Cotangent(tape.emit("Pad", g.name, tape.add_constant(pads.ravel(), "pads")), g.scale)}
+
+
+@rule("Gather")
+def gather(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
+    """One index, as in x[:, 0]."""
+    x = node.input[0]
+    rank = len(tape.shapes[x])
+    axis = attribute(node, "axis", 0) % rank
+    index = tape.required_constant(node, 1, "index")
+    if index.ndim or axis == 0:
+        raise refusal(node, "only one index of an axis other than the batch has a rule")
+    n = tape.fixed_shape(node, x)[axis - 1]
+    g = tape.spread(tape.with_scalar_scale(g), node.output[0])
+    name = tape.emit("Unsqueeze", g.name, tape.add_constant(np.array([axis]), "axes"))
+    pads = np.zeros((2, rank), np.int64)
+    pads[:, axis] = index % n, n - 1 - index % n
+    return {x: Cotangent(tape.emit("Pad", name, tape.add_constant(pads.ravel(), "pads")), g.scale)}
 
 
 @rule("Pad")
@@ -104,7 +115,7 @@ def pad(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
     name = g.name
     if grown:
         starts = np.maximum(amounts[0, grown], 0)
-        name = cut(tape, name, starts, starts + kept[grown], grown)
+        name = tape.cut(name, starts, starts + kept[grown], grown)
     if (amounts < 0).any():
         name = tape.emit("Pad", name, tape.add_constant(np.maximum(-amounts, 0).ravel(), "pads"))
     return {x: Cotangent(name, g.scale)}

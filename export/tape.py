@@ -150,6 +150,11 @@ class Tape:
             return g
         return replace(g, name=self.emit("Expand", g.name, self.emit("Shape", tensor)), full=True)
 
+    def cut(self, name: str, starts: ArrayLike, ends: ArrayLike, axes: ArrayLike) -> str:
+        """The part [start, end) of a tensor along each of the axes."""
+        values = [self.add_constant(np.array(v, np.int64), "cut") for v in (starts, ends, axes)]
+        return self.emit("Slice", name, *values)
+
     def times(self, g: Cotangent, factor: str, full: bool) -> Cotangent:
         """g times a tensor; full says whether that has the whole shape."""
         return Cotangent(self.emit("Mul", g.name, factor), g.scale, full or (g.full and g.name not in self.constants))
