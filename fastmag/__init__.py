@@ -1,7 +1,7 @@
 """fastmag makes subtle changes in video visible: a pulse, a breath, a vibration.
 
-    fastmag.magnify("in.mp4", "out.mp4")       the pulse, eleven times as strong
-    fastmag.measure("in.mp4").rate_bpm         its rate
+fastmag.magnify("in.mp4", "out.mp4")       the pulse, eleven times as strong
+fastmag.measure("in.mp4").rate_bpm         its rate
 """
 
 from importlib import import_module

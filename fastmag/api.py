@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backends, deepmag, models
-from .errors import DamagedVideo, InputError
-from .gradients import InputGradient
-from .media import check_fps
-from .params import Pulse
-from .presets import method as method_of
-from .progress import Stages
-from .sources import ArraySink, ArraySource, FileSource, like, to_numpy
-from .vitals import Measurement, measure_pulse
+from fastmag import backends, deepmag, models
+from fastmag.errors import DamagedVideo, InputError
+from fastmag.gradients import InputGradient
+from fastmag.media import check_fps
+from fastmag.params import Pulse
+from fastmag.presets import method as method_of
+from fastmag.progress import Stages
+from fastmag.sources import ArraySink, ArraySource, FileSource, like, to_numpy
+from fastmag.vitals import Measurement, measure_pulse
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,19 @@ def magnify(
         return like(sink.array, source)
     if destination is None:
         raise InputError("a video file needs a destination: name the file to write")
-    from .video import Writer
+    from fastmag.video import Writer
 
     clip = FileSource(source, fps, params.roi)
     sink = Writer(destination, clip.info, source, overwrite=overwrite, **writing)
     with Stages(progress) as stages:
         try:
-            frames, sections, _ = deepmag.magnify_pulse(clip, _Strict(sink, clip, strict), params, _network(params), ops, stages)
+            frames, sections, _ = deepmag.magnify_pulse(
+                clip, _Strict(sink, clip, strict), params, _network(params), ops, stages
+            )
         except _Broken:
-            raise InputError(f"{clip.damage}; nothing was written: leave --strict out to keep what can be decoded") from None
+            raise InputError(
+                f"{clip.damage}; nothing was written: leave --strict out to keep what can be decoded"
+            ) from None
     if clip.damage:
         warnings.warn(DamagedVideo(f"{clip.damage}; what was decoded is magnified and whole"), stacklevel=2)
     rate, quality, message = describe(sections)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .ops import Ops
+from fastmag.ops import Ops
 
 Gradient = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 
-from .errors import InputError
-from .ops import Ops
+from fastmag.errors import InputError
+from fastmag.ops import Ops
 
 NAMES = ("cpu",)  # fastest first, for "auto"
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import InputError
-from .ops import Ops
+from fastmag.errors import InputError
+from fastmag.ops import Ops
 
 CELLS = 36  # L in the paper
 Planes = tuple[np.ndarray, ...]

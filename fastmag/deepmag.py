@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import passes
-from .ascent import Gradient, ascend
-from .coherent.estimate import DELTA, Estimate, estimate
-from .color import Cells
-from .errors import InputError
-from .ops import Ops
-from .params import Pulse
-from .spool import Spool
-from .temporal import butterworth, check_passband, shortest
+from fastmag import passes
+from fastmag.ascent import Gradient, ascend
+from fastmag.coherent.estimate import DELTA, Estimate, estimate
+from fastmag.color import Cells
+from fastmag.errors import InputError
+from fastmag.ops import Ops
+from fastmag.params import Pulse
+from fastmag.spool import Spool
+from fastmag.temporal import butterworth, check_passband, shortest
 
 SECTION_SECONDS, OVERLAP_SECONDS = 30.0, 10.0  # a long clip is estimated in spans that fade into each other
 BATCH = 64  # frames per ascent
@@ -29,7 +29,9 @@ class Section:
     found: Estimate
 
 
-def magnify_pulse(source, sink, params: Pulse, network, ops: Ops, progress=passes.silent) -> tuple[int, list[Section], float]:
+def magnify_pulse(
+    source, sink, params: Pulse, network, ops: Ops, progress=passes.silent
+) -> tuple[int, list[Section], float]:
     """Magnify the pulse from `source` into `sink`: (frames written, sections found, analysis frames a second).
 
     `network` answers X (B, 3, 36, 36) -> (y (B,), dy/dX). Raises InputError where the clip is too short or too slow.

@@ -37,6 +37,8 @@ def choose_encoding(
     container = CONTAINERS[extension]
     encoder = _ALIASES.get(codec, codec) if codec else _usual(container, info, lossless)
     formats = _formats(encoder)
+    if encoder in ("libx264", "libx265") and not lossless:
+        formats = [name for name in formats if not name.startswith("gray")]  # few players show H.264 without chroma
     odd = (info.height % 2 == 1, info.width % 2 == 1) if encoder not in _TAKES_ODD else (False, False)
     if lossless and encoder == "libx264" and info.kind == "gbr":
         encoder, formats = "libx264rgb", _formats("libx264rgb")
@@ -46,7 +48,10 @@ def choose_encoding(
             f"{encoder} in {extension} cannot keep {info.width}x{info.height} {info.pix_fmt} lossless: "
             "choose an output name that ends in .mkv (FFV1) or leave lossless out"
         )
-    return Encoding(container, encoder, pix_fmt, _options(encoder, container, crf, preset, lossless))
+    options = _options(encoder, container, crf, preset, lossless)
+    if encoder == "ffv1" and info.pixels.shift_x == 2:
+        options = {"level": "1"}  # slices of FFV1 lose the last column of 4:1:1 where widths are not multiples of four
+    return Encoding(container, encoder, pix_fmt, options)
 
 
 def _usual(container: str, info: VideoInfo, lossless: bool) -> str:
@@ -80,7 +85,7 @@ def _options(encoder: str, container: str, crf: float, preset: str, lossless: bo
     if encoder == "libsvtav1" and not lossless:
         return {"crf": quality, "preset": "6"}
     if encoder == "ffv1":
-        return {"level": "3", "slices": "4", "slicecrc": "1"}
+        return {"level": "3", "slicecrc": "1"}
     if lossless:
         raise InputError(f"{encoder} has no lossless mode here: use ffv1 in .mkv, or h264, hevc or vp9")
     return {}

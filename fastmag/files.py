@@ -79,13 +79,17 @@ class WholeFile:
         self.path.unlink(missing_ok=True)
 
 
+def is_full(error: BaseException) -> bool:
+    """True for a full disk, an exhausted quota, or a file that outgrew its limit."""
+    return getattr(error, "errno", None) in _FULL
+
+
 def write_error(error: BaseException, destination: Path) -> InputError:
     """`error`, which arose while writing `destination`, as one line with its remedy."""
-    number = getattr(error, "errno", None)
-    if number in _FULL:
+    reason = getattr(error, "strerror", None) or error
+    if is_full(error):
         return InputError(
-            f"no room left to write {destination} ({os.strerror(number)}); nothing was kept: "
+            f"no room left to write {destination} ({reason}); nothing was kept: "
             "free some space or choose another output folder"
         )
-    reason = getattr(error, "strerror", None) or error
     return InputError(f"{destination} could not be written ({reason}); nothing was kept: choose another output folder")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from .errors import InputError
+from fastmag.errors import InputError
 
 FORMS = ("coherent", "paper")
 RULES = ("sign", "l1", "vanilla")  # Eq. 3, Eq. 2, Eq. 1
@@ -25,7 +25,9 @@ class Pulse:
     Raises InputError for values out of range, and for a value that the chosen form would ignore.
     """
 
-    form: str = flag("coherent", "coherent: size and direction from the agreement with y over time; paper: to the letter")
+    form: str = flag(
+        "coherent", "coherent: size and direction from the agreement with y over time; paper: to the letter"
+    )
     alpha: float | None = flag(None, "coherent form: the pulse grows (1 + alpha) times; 10 by default")
     step_size: float | None = flag(None, "paper form: gamma of Eq. 1-3; 6e-5 by default")
     n_steps: int | None = flag(None, "paper form: N of Eq. 4, N - 1 updates; 20 by default")
@@ -58,7 +60,9 @@ class Pulse:
         object.__setattr__(self, "passband", _numbers(self.passband, 2, float, "passband", "LOW,HIGH in hertz"))
         if not 0 < self.passband[0] < self.passband[1]:
             low, high = self.passband
-            raise InputError(f"passband must be LOW < HIGH, both above 0 Hz; got {low:g}-{high:g}: swap or correct them")
+            raise InputError(
+                f"passband must be LOW < HIGH, both above 0 Hz; got {low:g}-{high:g}: swap or correct them"
+            )
         if self.roi is not None:
             roi = _numbers(self.roi, 4, int, "roi", "x,y,w,h in whole pixels")
             object.__setattr__(self, "roi", roi)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .color import Cells
-from .ops import Ops
-from .spool import Spool
-from .temporal import resample
+from fastmag.color import Cells
+from fastmag.ops import Ops
+from fastmag.spool import Spool
+from fastmag.temporal import resample
 
 TRAINED_FPS = 30.0  # of the networks: X scales with the time between frames
 CHUNK = 256  # rows per read of a spool
@@ -42,7 +42,7 @@ def analyse(source, cells: Cells, progress: Progress = silent) -> tuple[Spool, n
 
 
 def even(spool: Spool, times: np.ndarray) -> tuple[Spool, np.ndarray, float]:
-    """The same rows on an even grid: (spool, grid (n,), rows a second). The spool itself where times are even already."""
+    """The same rows on an even grid: (spool, grid (n,), rows a second); the spool itself if times are even already."""
     if len(times) < 2:
         return spool, times, TRAINED_FPS
     grid = np.linspace(times[0], times[-1], len(times))

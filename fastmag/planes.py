@@ -84,6 +84,15 @@ def is_direct(name: str) -> bool:
     return plain == planar_format(name).name
 
 
+def delivered(picture: VideoFrame, pixels: PixelFormat, full_range: bool) -> VideoFrame:
+    """`picture` itself where its memory holds the planes of `pixels`, else rewritten by swscale without loss."""
+    name = picture.format.name
+    if name == pixels.name or (is_direct(name) and planar_format(name) == pixels):
+        return picture
+    both = 2 if full_range else 1
+    return picture.reformat(format=pixels.name, interpolation=EXACT, src_color_range=both, dst_color_range=both)
+
+
 def views(frame: VideoFrame, pixels: PixelFormat, writeable: bool = False) -> tuple[np.ndarray, ...]:
     """The planes of `frame` as (h, w) arrays on the frame's own memory, without row padding.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .errors import InputError
-from .params import Pulse
+from fastmag.errors import InputError
+from fastmag.params import Pulse
 
 METHODS: dict[str, Pulse] = {
     "pulse": Pulse(),  # passband: Chen and McDuff 2018, section 3.2; alpha: ours, a flush that is seen at a glance

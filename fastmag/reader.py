@@ -16,9 +16,10 @@ from av.video.frame import VideoFrame
 from fastmag.errors import InputError
 from fastmag.files import check_source
 from fastmag.media import MAX_FPS, MIN_FPS, ColorTags, Frame, VideoInfo, check_fps, resolve_matrix
-from fastmag.planes import EXACT, is_direct, planar_format, views
+from fastmag.planes import delivered, planar_format, views
 
 _NOT_VIDEO = {"tty", "ffmetadata", "concat"}  # demuxers that take text for a video
+_CUT = "data is missing or overwritten"
 _REMEDY = "copy or record it again, or convert it with ffmpeg"
 
 
@@ -148,6 +149,11 @@ class Reader:
             else:
                 seen, broken = seen + 1, ""
                 yield event
+        if seen and broken == _CUT:  # the decoder has been given sound data only: take what it still holds
+            with contextlib.suppress(av.error.FFmpegError):
+                for picture in self._stream.decode(None):
+                    seen += 1
+                    yield picture
         self._broken = broken
         if seen:
             self.damage = self._damage(seen)
@@ -158,12 +164,15 @@ class Reader:
         while True:
             try:
                 packet = next(packets, None)
-            except av.error.FFmpegError as error:
-                yield (error.strerror or str(error)).lower()
-                return
-            if packet is None:
+                if packet is None:
+                    return
+            except av.error.FFmpegError:
+                yield _CUT
                 return
             self._packets += packet.size > 0
+            if packet.is_corrupt:
+                yield _CUT
+                continue
             try:
                 pictures = packet.decode()
             except av.error.FFmpegError as error:
@@ -233,13 +242,7 @@ class Reader:
 
     def _deliver(self, picture: VideoFrame) -> Frame:
         pixels, stamp, duration = self._pixels, picture.pts, picture.duration
-        if picture.format.name != pixels.name and not (
-            is_direct(picture.format.name) and planar_format(picture.format.name) == pixels
-        ):
-            ranges = 2 if self.info.full_range else 1
-            picture = picture.reformat(
-                format=pixels.name, interpolation=EXACT, src_color_range=ranges, dst_color_range=ranges
-            )
+        picture = delivered(picture, pixels, self.info.full_range)
         if self._constant:
             if self._count == 0:
                 self._start = round((stamp or 0) * self._stream.time_base * self._constant)

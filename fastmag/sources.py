@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .color import Picture
-from .errors import InputError
-from .media import Frame, VideoInfo, check_fps
+from fastmag.color import Picture
+from fastmag.errors import InputError
+from fastmag.media import Frame, VideoInfo, check_fps
 
 CACHE_BYTES = 160 << 20  # decoded frames kept for the second pass; longer clips are decoded twice
 
@@ -19,7 +19,7 @@ class FileSource:
     """A video file, decoded anew for every pass unless its frames fit into the cache."""
 
     def __init__(self, path, fps=None, roi=None, cache_bytes: int = CACHE_BYTES):
-        from .video import probe
+        from fastmag.video import probe
 
         self.path, self._fps, self._cache_bytes = Path(path), fps, cache_bytes
         self.info: VideoInfo = probe(path, fps)
@@ -33,7 +33,7 @@ class FileSource:
         if self._whole and self._cache is not None:
             yield from self._cache
             return
-        from .video import Reader
+        from fastmag.video import Reader
 
         held = 0
         with Reader(self.path, self._fps) as reader:

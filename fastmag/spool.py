@@ -49,7 +49,8 @@ class Spool:
         if self._file is None and end * self.row_bytes > self.budget:
             self._move_to_disk()
         if self._file is None and end > len(self._memory):
-            grown = np.empty((max(end, min(2 * len(self._memory), self.budget // self.row_bytes)), *self.shape), self.dtype)
+            room = max(end, min(2 * len(self._memory), self.budget // self.row_bytes))
+            grown = np.empty((room, *self.shape), self.dtype)
             grown[: self._count] = self._memory[: self._count]
             self._memory = grown
         self._count = end
@@ -75,6 +76,6 @@ class Spool:
         self._file.write(np.ascontiguousarray(rows, self.dtype).data)
 
     def _move_to_disk(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="fastmag-")
+        self._file = tempfile.TemporaryFile(prefix="fastmag-")  # noqa: SIM115 (closed by close)
         memory, self._memory = self._memory, np.empty((0, *self.shape), self.dtype)
         self.write(0, memory[: self._count])

@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from .errors import InputError
+from fastmag.errors import InputError
 
 
 @functools.lru_cache(maxsize=64)

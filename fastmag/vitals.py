@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import deepmag, passes
-from .coherent.estimate import estimate
-from .coherent.wave import mean_rate
-from .color import Cells
-from .ops import Ops
-from .params import Pulse
+from fastmag import deepmag, passes
+from fastmag.coherent.estimate import estimate
+from fastmag.coherent.wave import mean_rate
+from fastmag.color import Cells
+from fastmag.ops import Ops
+from fastmag.params import Pulse
 
 WINDOW_SECONDS, STEP_SECONDS = 10.0, 1.0  # of the rates over time
 

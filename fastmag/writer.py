@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 
 from fastmag.encoders import CONTAINERS, choose_encoding
 from fastmag.errors import InputError
-from fastmag.files import WholeFile, check_destination, write_error
+from fastmag.files import WholeFile, check_destination, is_full, write_error
 from fastmag.media import SPACES, Frame, VideoInfo
 from fastmag.planes import new_frame, planar_format
 from fastmag.remux import Passengers
@@ -115,7 +115,15 @@ class Writer:
             self._passengers = Passengers(self.source, self._container)
         elif self.source is not None and info.has_audio:
             warnings.warn(f"the sound of {self.source} is left out: --fps changes the pictures' speed", stacklevel=4)
-        self._container.start_encoding()
+        try:
+            self._container.start_encoding()
+        except av.error.FFmpegError as error:
+            if is_full(error):
+                raise
+            raise InputError(
+                f"{plan.encoder} cannot write {info.width}x{info.height} {plan.pix_fmt} into {self.destination.name} "
+                f"({error.strerror}): choose another codec or preset, or an .mkv name"
+            ) from error
 
     def _shape(self, stream: Any) -> None:
         """How players turn the stored picture: its rotation or mirroring, and the shape of its pixels."""

@@ -1,9 +1,9 @@
 """The coherent form for colour: agreement with y over time decides how much, |dy/dX| decides where.
 
-    wave.py        y -> p, the pulse wave (adaptive comb)
-    seed.py        |dy/dX| -> where to start
-    skin.py        the seed -> colours of skin in this clip -> a map
-    regression.py  the map and p -> how strongly each cell beats, shrunk towards the map
-    amplitude.py   how much in each channel; is there a pulse at all
-    estimate.py    the order of these steps
+wave.py        y -> p, the pulse wave (adaptive comb)
+seed.py        |dy/dX| -> where to start
+skin.py        the seed -> colours of skin in this clip -> a map
+regression.py  the map and p -> how strongly each cell beats, shrunk towards the map
+amplitude.py   how much in each channel; is there a pulse at all
+estimate.py    the order of these steps
 """

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ops import Ops
-from .regression import QUANTISATION, V, Evidence, box
+from fastmag.ops import Ops
+from fastmag.coherent.regression import QUANTISATION, Evidence, V, box
 
 PRIOR_MEAN, PRIOR_SPREAD, PRIOR_JITTER = 0.002, 0.0018, 0.4  # relative amplitude of green, its spread, each channel's
 BANDWIDTH_HZ = 1.8  # of the passband: two independent samples per hertz and second
 SHARED_LUMINANCE = 0.01  # part of the luminance noise that no averaging removes
 
 
-def amplitudes(cells: np.ndarray, skin: np.ndarray, evidence: Evidence, p_band: np.ndarray, fps: float, ops: Ops):
+def amplitudes(
+    cells: np.ndarray, skin: np.ndarray, evidence: Evidence, p_band: np.ndarray, fps: float, ops: Ops
+) -> tuple[np.ndarray, float]:
     """Relative pulse amplitude beta (3,) per unit of skin and p: the posterior mean, and its z-score against none.
 
     The mean skin signal, weighed by 1 / residual power (the total power would halve the gain), is regressed on p and on
@@ -43,7 +45,9 @@ def skin_signal(cells: np.ndarray, skin: np.ndarray, evidence: Evidence, fps: fl
     cross = np.stack([np.einsum("thw,thwc->tc", w * skin, g, dtype=np.float64) for g in slopes], 2)
     wg = [w[..., None] * g for g in slopes]
     on_slopes = np.stack([np.einsum("thwc,thwc->t", g, evidence.log_band, dtype=np.float64) for g in wg], 1)
-    power2 = np.array([[np.einsum("thwc,thwc->t", a, b, dtype=np.float64) for b in slopes] for a in wg]).transpose(2, 0, 1)
+    power2 = np.array([[np.einsum("thwc,thwc->t", a, b, dtype=np.float64) for b in slopes] for a in wg]).transpose(
+        2, 0, 1
+    )
     normal = power2 - np.einsum("tci,tcj->tij", cross, cross) / total[:, None, None]
     normal = normal + (1e-3 * np.trace(power2, axis1=1, axis2=2) + 1e-9)[:, None, None] * np.eye(2)
     target = on_slopes - np.einsum("tci,tc->ti", cross, on_map) / total[:, None]

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ops import Ops
-from ..temporal import butterworth
-from . import amplitude, regression, seed
-from .skin import SkinColour, scaled, skin_map
-from .wave import Wave, filtered, pulse_wave
+from fastmag.ops import Ops
+from fastmag.temporal import butterworth
+from fastmag.coherent import amplitude, regression, seed
+from fastmag.coherent.skin import SkinColour, scaled, skin_map
+from fastmag.coherent.wave import Wave, filtered, pulse_wave
 
 DELTA = 4.0  # grey levels added to both frames of a difference: keeps X finite on black
 
@@ -32,7 +32,7 @@ class Estimate:
 
 
 def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, passband, ops: Ops) -> Estimate:
-    """From cells (T, h, w, 3) in grey levels, y (T - 1,) and L1-normalised |dy/dX| (T, h, w) to what beats, where and how much."""
+    """What beats, where and how much, from cells (T, h, w, 3), y (T - 1,) and the L1-normalised |dy/dX| (T, h, w)."""
     cells = np.maximum(cells, 0)
     log_cells = np.log(cells + np.float32(DELTA))
     log_band = ops.bandpass(log_cells, butterworth(passband, fps))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ops import Ops
+from fastmag.ops import Ops
 
 V = np.array([0.33, 0.77, 0.53], np.float32) / np.float32(0.77)  # the pulse in R, G, B, relative to green (Eq. 11)
 FIT_SECONDS, COVARIANCE_SECONDS, RATIO_SECONDS = 6.0, 4.0, 8.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ops import Ops
+from fastmag.ops import Ops
 
 
 def saturate(share: np.ndarray, ops: Ops) -> np.ndarray:
@@ -21,5 +21,5 @@ def gate(seed: np.ndarray, ops: Ops) -> np.ndarray:
 def high(cells: np.ndarray, percent: float) -> np.ndarray:
     """The percentile of each frame, (T, 1, 1)."""
     flat = cells.reshape(len(cells), -1)
-    rank = min(flat.shape[1] - 1, int(round(percent / 100 * (flat.shape[1] - 1))))
+    rank = min(flat.shape[1] - 1, round(percent / 100 * (flat.shape[1] - 1)))
     return np.partition(flat, rank, axis=1)[:, rank][:, None, None]

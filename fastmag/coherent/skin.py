@@ -16,7 +16,9 @@ class SkinColour:
         red, green, blue = (log_cells[..., c] for c in range(3))
         axes = [self._bins(axis, n) for axis, n in zip((red - green, blue - green, green), BINS, strict=True)]
         self.index = ((axes[0] * BINS[1] + axes[1]) * BINS[2] + axes[2]).ravel()
-        self.count = gaussian_filter(np.bincount(self.index, minlength=int(np.prod(BINS))).reshape(BINS) * 1.0, SMOOTHING)
+        self.count = gaussian_filter(
+            np.bincount(self.index, minlength=int(np.prod(BINS))).reshape(BINS) * 1.0, SMOOTHING
+        )
 
     @staticmethod
     def _bins(axis: np.ndarray, n: int) -> np.ndarray:

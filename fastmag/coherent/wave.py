@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..temporal import butterworth
+from fastmag.temporal import butterworth
 
 SPAN_SECONDS = 10.0  # of one short-time spectrum: four to ten beats, long enough to tell neighbours 0.1 Hz apart
 TOOTH_HZ = 0.15  # half-width of the first tooth: heart-rate variability within a span
@@ -60,7 +60,7 @@ def dominant_rate(q: np.ndarray, fps: float, passband: tuple[float, float]) -> f
     n = max(1 << 15, 1 << int(np.ceil(np.log2(len(q)))))
     power = np.abs(np.fft.rfft(q * np.hanning(len(q)), n)) ** 2
     frequency = np.fft.rfftfreq(n, 1 / fps)
-    width = max(1, int(round(0.02 / frequency[1])))
+    width = max(1, round(0.02 / frequency[1]))
     power = np.convolve(power, np.ones(width) / width, "same")
     octave = np.interp(2 * frequency, frequency, power) * (2 * frequency < 0.45 * fps)
     inside = (frequency >= passband[0]) & (frequency <= passband[1])
@@ -76,7 +76,7 @@ def mean_rate(wave: np.ndarray, fps: float, passband: tuple[float, float]) -> fl
     taper = np.clip((0.4 * rate - np.abs(frequency - rate)) / (0.1 * rate), 0, 1)
     analytic = np.fft.ifft(np.concatenate([spectrum * taper, np.zeros(n - len(spectrum))]))[: len(wave)]
     weight = np.abs(analytic) ** 2 * np.hanning(len(wave) + 2)[1:-1]
-    turn = np.angle((analytic[1:] * analytic[:-1].conj()))
+    turn = np.angle(analytic[1:] * analytic[:-1].conj())
     if weight.sum() == 0:
         return rate
     return float((turn * weight[1:]).sum() / weight[1:].sum() * fps / (2 * np.pi))
@@ -100,7 +100,7 @@ def comb(q: np.ndarray, fps: float, rate: float) -> np.ndarray:
 
 
 def tooth_gain(power: np.ndarray, frequency: np.ndarray, rate: float, fps: float) -> np.ndarray:
-    """Wiener gain of one span: max(0, 1 - N/S) in each tooth, N from the gap between the teeth, tapered at the edges."""
+    """Wiener gain of one span: max(0, 1 - N/S) in each tooth, N from the gaps between teeth, tapered at the edges."""
     near = (frequency > 0.85 * rate) & (frequency < 1.15 * rate)
     local = frequency[np.argmax(np.where(near, np.convolve(power, np.ones(9), "same"), -1.0))]
     gain = np.zeros_like(power)

@@ -1,0 +1,36 @@
+"""`fastmag demo`: magnify a rendered sample, or a video of one's own, and draw the difference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastmag.errors import InputError
+
+
+def run(video, folder) -> str:
+    """Magnify `video` (None: a sample that is rendered first) into `folder`. Returns what to look at, as text."""
+    from fastmag.api import magnify
+    from fastmag.pictures import before_after
+
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be made ({error.strerror}): choose another with --out") from error
+    source = Path(video) if video else sample(folder)
+    magnified = folder / f"{source.stem}-magnified.mp4"
+    picture = folder / f"{source.stem}-before-after.png"
+    report = magnify(source, magnified, progress=True, overwrite=True)
+    before_after(source, magnified, picture, report.message)
+    lines = [report.message, f"magnified video:       {magnified}", f"before/after picture:  {picture}"]
+    return "\n".join(([report.damage] if report.damage else []) + lines)
+
+
+def sample(folder: Path) -> Path:
+    """The rendered sample in `folder`, rendered unless it is there already."""
+    from fastmag.synthetic.command import render
+
+    path = folder / "sample.mp4"
+    if not path.exists():
+        render(path, seconds=12, fps=30, size=(480, 640), task="A", seed=7, progress=True)
+    return path
