@@ -110,14 +110,14 @@ def resolve_matrix(space: int, height: int) -> str:
 
 
 def array_info(height: int, width: int, fps: Fraction | float, pix_fmt: str = "yuv420p") -> VideoInfo:
-    """The VideoInfo of frames that come from memory: constant rate, BT.709, limited range (gbrp: full range).
+    """The VideoInfo of frames that come from memory: constant rate, BT.709, limited range (full if gray or RGB).
 
     `pix_fmt`: how they are to be written, such as yuv420p, yuv444p or gbrp."""
     pixels = planar_format(pix_fmt)
     rate = check_fps(fps, "the array")
-    gbr = pixels.kind == "gbr"
-    tags = ColorTags(range=2 if gbr else 1, space=0 if gbr else 1, trc=1, primaries=1)
+    full = pixels.kind != "yuv"
+    tags = ColorTags(range=2 if full else 1, space=0 if pixels.kind == "gbr" else 1, trc=1, primaries=1)
     return VideoInfo(
         path=Path("array"), width=width, height=height, fps=rate, n_frames=None, duration=None, pix_fmt=pixels.name,
-        matrix="bt709", full_range=gbr, time_base=1 / rate, tags=tags,
+        matrix="bt709", full_range=full, time_base=1 / rate, tags=tags,
     )

@@ -120,6 +120,17 @@ def new_frame(planes: Sequence[np.ndarray], pixels: PixelFormat) -> VideoFrame:
     return frame
 
 
+def gray_as_yuv(gray: np.ndarray, source: PixelFormat, target: PixelFormat) -> tuple[np.ndarray, ...]:
+    """A gray plane as YUV planes of `target` with neutral chroma, of the same range: swscale takes all gray for full
+    range and would squeeze it."""
+    drop = source.bits - target.bits
+    luma = gray.astype(np.uint32)
+    luma = np.minimum((luma + (1 << drop >> 1)) >> drop, target.peak) if drop > 0 else luma << -drop
+    luma = luma.astype(target.dtype)
+    chroma = np.full(target.shapes(*gray.shape)[1], (target.peak + 1) // 2, target.dtype)
+    return luma, chroma, chroma
+
+
 def _losses(source: PixelFormat, target: PixelFormat) -> tuple[int, ...]:
     """How much is lost (then: how much is wasted) by writing `source` as `target`: smaller is better."""
     colour = {("yuv", "gbr"): 2, ("gbr", "yuv"): 1}.get((source.kind, target.kind), 0)

@@ -219,7 +219,8 @@ class Reader:
             duration = n_frames / float(fps) if n_frames else None
         retimed = fps is not None and abs(fps / (stream.average_rate or 1) - 1) > 1e-3
         pixels = planar_format(name)
-        full = name.startswith("yuvj") or frame.color_range == 2
+        # FFmpeg takes gray for full range; so does this, unless the file says otherwise.
+        full = name.startswith("yuvj") or frame.color_range == 2 or (pixels.kind == "gray" and frame.color_range != 1)
         context = stream.codec_context
         tags = ColorTags(2 if full else frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries)
         return VideoInfo(

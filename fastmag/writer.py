@@ -18,7 +18,7 @@ from fastmag.encoders import CONTAINERS, choose_encoding
 from fastmag.errors import InputError
 from fastmag.files import WholeFile, check_destination, is_full, write_error
 from fastmag.media import SPACES, Frame, VideoInfo
-from fastmag.planes import new_frame, planar_format
+from fastmag.planes import gray_as_yuv, new_frame, planar_format
 from fastmag.remux import Passengers
 from fastmag.rgb import convert, from_rgb
 
@@ -54,6 +54,7 @@ class Writer:
         self.source = Path(source) if source is not None else None
         self._overwrite = overwrite
         self._encoding = choose_encoding(self.destination.suffix.lower(), info, codec, crf, preset, lossless)
+        self._target = planar_format(self._encoding.pix_fmt)
         self._grid = self._encoding.container == "avi"
         self._time_base = 1 / info.fps if self._grid else info.time_base
         self._file: WholeFile | None = None
@@ -88,7 +89,10 @@ class Writer:
 
     def write(self, frame: Frame) -> None:
         """Encodes one frame, whose planes must be as `info.planes`, in order of time."""
-        picture = new_frame(frame.planes, self.info.pixels)
+        pixels, planes = self.info.pixels, frame.planes
+        if pixels.kind == "gray" != self._target.kind:
+            planes, pixels = gray_as_yuv(planes[0], pixels, self._target), self._target
+        picture = new_frame(planes, pixels)
         self._encode(picture, frame.pts, frame.duration)
 
     def write_rgb(self, rgb: np.ndarray) -> None:
@@ -97,7 +101,9 @@ class Writer:
 
     def _open(self, path: Path) -> None:
         info, plan = self.info, self._encoding
-        self._container = av.open(str(path), "w", format=plan.container)
+        # Start offsets are stored in this unit, by default in milliseconds.
+        fine = {"movie_timescale": "90000"} if plan.container in ("mp4", "mov") else {}
+        self._container = av.open(str(path), "w", format=plan.container, options=fine)
         try:
             stream = self._container.add_stream(plan.encoder, rate=info.fps, options=dict(plan.options))
         except ValueError as error:
@@ -144,11 +150,12 @@ class Writer:
 
     def _tag(self, stream: Any) -> None:
         """The colour description: the source's own, except where RGB becomes YUV or the reverse."""
-        info, kind = self.info, planar_format(self._encoding.pix_fmt).kind
-        self._full = info.full_range if kind == info.kind else kind == "gbr"
+        info, to_gbr = self.info, self._target.kind == "gbr"
+        kept = to_gbr == (info.kind == "gbr")
+        self._full = info.full_range if kept else to_gbr
         context, tags = stream.codec_context, info.tags
-        context.color_range = tags.range if kind == info.kind else (2 if self._full else 1)
-        context.colorspace = tags.space if kind == info.kind else (0 if kind == "gbr" else SPACES[info.matrix])
+        context.color_range = tags.range if kept else (2 if self._full else 1)
+        context.colorspace = tags.space if kept else (0 if to_gbr else SPACES[info.matrix])
         context.color_trc, context.color_primaries = tags.trc, tags.primaries
 
     def _encode(self, picture: VideoFrame, pts: int | None, duration: int) -> None:
