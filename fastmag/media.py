@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -85,11 +84,10 @@ class Frame:
     time: float = 0.0
     pts: int | None = None
     duration: int = 0
-    source: Any = field(default=None, repr=False, compare=False)
 
     def with_planes(self, planes: tuple[np.ndarray, ...]) -> Frame:
         """The same moment with other samples."""
-        return dataclasses.replace(self, planes=tuple(planes), source=None)
+        return dataclasses.replace(self, planes=tuple(planes))
 
 
 def check_fps(fps: Fraction | float | str | None, what: str) -> Fraction:

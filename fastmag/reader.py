@@ -254,4 +254,4 @@ class Reader:
             self._start = stamp
         self._last, self._count = stamp, self._count + 1
         time = float((stamp - self._start) * self.info.time_base)
-        return Frame(views(picture, pixels), time, stamp, duration, picture)
+        return Frame(views(picture, pixels), time, stamp, duration)

@@ -19,7 +19,7 @@ def to_rgb(frame: Frame, info: VideoInfo) -> np.ndarray:
         planes = gray_as_yuv(frame.planes[0], info.pixels, YUV444)
         picture = new_frame(planes, YUV444)
     else:
-        picture = frame.source if frame.source is not None else new_frame(frame.planes, info.pixels)
+        picture = new_frame(frame.planes, info.pixels)
     return convert(picture, "rgb24", info, full_range=True).to_ndarray()
 
 
