@@ -50,11 +50,9 @@ def section(value, z0, z1, b0, b1, b2, a1, a2):
 
 
 def add_rounded(value, change, low, high):
-    """value + change, ready to be truncated to an integer: rounded half up and held in [low, high].
+    """The integer value + change, rounded half up and held in [low, high], as an integer.
 
-    A value that is outside [low, high] to begin with is never moved further out, and not moved at all by the limits.
+    A value that is outside [low, high] to begin with is not moved by the limits, and by the change only inwards.
     """
-    result = value + change + HALF
-    floor = min(value, low)
-    ceiling = max(value, high)
-    return floor if not result > floor else (ceiling if result > ceiling else result)
+    total = np.int32(np.float32(value) + change + HALF)  # cuts towards 0, which differs from rounding down only below 0
+    return max(min(total, max(value, high)), min(value, low))

@@ -27,6 +27,19 @@ def levels(frame: Any) -> NDArray:
     return reading(frame, frame.dtype)
 
 
+def apart(x: NDArray, out: NDArray) -> NDArray:
+    """x, or a copy of it where out lies over it: these loops read what they have already written over."""
+    return reading(x.copy(), x.dtype) if np.may_share_memory(x, out) else x
+
+
+def aligned(shape: tuple[int, int]) -> NDArray:
+    """Room for float32 rows that begin on whole vectors: a load that straddles cache lines costs two."""
+    height, width = shape[0], -(-shape[1] // 16) * 16
+    room = np.empty(height * width + 16, np.float32)
+    skip = -(room.ctypes.data // 4) % 16
+    return room[skip : skip + height * width].reshape(height, width)
+
+
 def writing(out: NDArray | None, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray:
     """`out` if it fits, or a new array: compiled loops do not look where they write."""
     if out is None:

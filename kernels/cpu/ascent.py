@@ -24,9 +24,10 @@ _step_away = scalar(scalars.step_away)
 def _mean_magnitude(g):
     total = 0.0
     for low in range(0, g.shape[0], _CHUNK):
+        part = g[low : low + _CHUNK]
         partial = np.float32(0.0)
-        for i in range(low, min(low + _CHUNK, g.shape[0])):
-            partial += abs(g[i])
+        for i in range(part.shape[0]):
+            partial += abs(part[i])
         total += partial
     return total / g.shape[0]
 

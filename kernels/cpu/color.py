@@ -11,16 +11,16 @@ from fastmag.kernels.cpu._arrays import reading, writing
 from fastmag.kernels.cpu._jit import kernel, scalar
 from fastmag.kernels.cpu._threads import spread
 
-_BLOCK = 512  # float64 state of this many elements stays in the nearest cache
+_BLOCK = 2048  # pixels per visit: their float64 state stays in cache, and a piece of a row is long enough to prefetch
 
 _difference_ratio = scalar(scalars.difference_ratio)
 _growth = scalar(scalars.growth)
 
 
 @kernel
-def _difference(C, X, pixels, offset, start, stop):
-    for i in range(start, stop):
-        X[i] = _difference_ratio(C[i], C[i + pixels], offset)
+def _difference(before, after, X, offset):
+    for i in range(X.shape[0]):
+        X[i] = _difference_ratio(before[i], after[i], offset)
 
 
 @kernel
@@ -45,7 +45,11 @@ def normalized_difference(C: NDArray, delta: float = 0.0, out: NDArray | None = 
     out = writing(out, (len(C) - 1, *C.shape[1:]))
     flat, X, pixels = C.reshape(-1), out.reshape(-1), C[0].size
     offset = np.float32(2.0 * delta)
-    spread(lambda start, stop: _difference(flat, X, pixels, offset, start, stop), X.size, 1 << 14, X.size)
+
+    def difference(start: int, stop: int) -> None:
+        _difference(flat[start:stop], flat[start + pixels : stop + pixels], X[start:stop], offset)
+
+    spread(difference, X.size, 1 << 14, X.size)
     return out
 
 

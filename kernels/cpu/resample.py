@@ -1,7 +1,7 @@
 """Frames to small maps and back on the CPU.
 
 Both do most of their arithmetic along rows, which are contiguous for any number of channels, and keep what they add to
-in the nearest cache: `downsample_bicubic` adds tiles of 4 rows to 5 results, `upsample_add` adds 4 rows of the enlarged
+in the nearest cache: `downsample_bicubic` adds tiles of 4 rows to 4 results, `upsample_add` adds 4 rows of the enlarged
 change to each row of the frame. The tables depend on sizes alone and are cached.
 """
 
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from fastmag.errors import InputError
 from fastmag.kernels import plans, scalars
-from fastmag.kernels.cpu._arrays import levels, reading, writing
+from fastmag.kernels.cpu._arrays import aligned, apart, levels, reading, writing
 from fastmag.kernels.cpu._jit import kernel, scalar
 
 _LANES = 16  # float32 in the widest vector: tables are padded to whole vectors
 _ROWS = 4  # frame rows a tile reads
-_RESULTS = 5  # result rows a tile adds to: antialiased Keys never needs more for four neighbouring rows
-_COLUMNS = 512  # columns a tile covers
+_RESULTS = 4  # result rows a tile adds to: as many as antialiased Keys gives each row of the frame
+_COLUMNS = 688  # columns a tile covers; not a power of two, so that its lines do not share cache sets
 _SPAN = 1024  # columns of the frame that upsample_add finishes before it moves on
 
 _add_rounded = scalar(scalars.add_rounded)
@@ -34,20 +34,21 @@ def _whole(n: int, unit: int) -> int:
 
 @lru_cache(maxsize=32)
 def _tiles(n: int, m: int) -> Plan:
-    """The vertical pass n -> m as tiles: (row (k,), result (k,), weights (k, _RESULTS, _ROWS)), in order of rows."""
+    """The vertical pass n -> m as tiles: (row (k,), result (k,), weights (k, _RESULTS, _ROWS)), in order of rows.
+
+    A tile with one result alone has that result's complement (~j), so that it can be told apart.
+    """
     first, weights = plans.antialiased(n, m)
-    taps = weights.shape[1]
-    found = []
+    table = np.zeros((m + _RESULTS, n + _ROWS), np.float32)
+    for j in range(m):
+        table[j, first[j] : first[j] + weights.shape[1]] = weights[j]
+    rows, results, tiles = [], [], []
     for row in range(0, n, _ROWS):
-        touched = np.flatnonzero((first < row + _ROWS) & (first + taps > row))
-        for result in range(touched[0], touched[-1] + 1, _RESULTS) if len(touched) else ():
-            tile = np.zeros((_RESULTS, _ROWS), np.float32)
-            for j in range(result, min(result + _RESULTS, touched[-1] + 1)):
-                for r in range(_ROWS):
-                    if 0 <= row + r - first[j] < taps:
-                        tile[j - result, r] = weights[j, row + r - first[j]]
-            found.append((row, result, tile))
-    rows, results, tiles = zip(*found, strict=True)
+        touched = np.flatnonzero(table[:, row : row + _ROWS].any(axis=1))
+        for j in range(touched[0], touched[-1] + 1, _RESULTS):
+            rows.append(row)
+            results.append(~j if j == touched[-1] else j)
+            tiles.append(table[j : j + _RESULTS, row : row + _ROWS])
     return np.array(rows), np.array(results), np.array(tiles)
 
 
@@ -62,114 +63,130 @@ def _dots(n: int, m: int) -> Plan:
 
 @lru_cache(maxsize=32)
 def _runs(n: int, m: int) -> Plan:
-    """Points that lie between the same cells: (start (k + 1,), cells (k, 4), weights (4, m padded by a vector))."""
+    """Points of a line between the same four cells: (starts (k + 1,), cells (k, 4), weights (4, m + _LANES))."""
     index, weights = plans.interpolating(n, m)
-    start = np.flatnonzero(np.r_[True, (np.diff(index, axis=0) != 0).any(axis=1)])
+    starts = np.flatnonzero(np.r_[True, (np.diff(index, axis=0) != 0).any(axis=1), True])
     table = np.zeros((4, m + _LANES), np.float32)
     table[:, :m] = weights.T
-    return np.r_[start, m], index[start], table
+    return starts, index[starts[:-1]], table
 
 
 @kernel
-def _shrink_rows(frame, rows, results, weights, work, acc):
-    """acc (h, N + padding) = weighted rows of the frame (H, N); work holds a block of acc, then the rows of a tile."""
-    height, n_all = frame.shape
-    n_results = acc.shape[0]
-    blocks = (n_all + _COLUMNS - 1) // _COLUMNS
-    width = (n_all + blocks - 1) // blocks
-    lines = (n_results + _RESULTS) * _COLUMNS
-    for low in range(0, n_all, width):
-        n = min(width, n_all - low)
-        wide = (n + _LANES - 1) // _LANES * _LANES
-        work[:lines] = np.float32(0.0)
-        previous = -1
-        for k in range(rows.shape[0]):
-            if rows[k] != previous:
-                previous = rows[k]
-                for r in range(_ROWS):
-                    source = frame[min(previous + r, height - 1)]  # below the frame the weights are 0
-                    line = lines + r * _COLUMNS
-                    for i in range(n):
-                        work[line + i] = np.float32(source[low + i])
-            _add_tile(work, results[k] * _COLUMNS, lines, wide, weights[k])
-        for j in range(n_results):
-            for i in range(n):
-                acc[j, low + i] = work[j * _COLUMNS + i]
-    for j in range(n_results):
-        acc[j, n_all:] = np.float32(0.0)
-
-
-@kernel
-def _add_tile(work, at, lines, n, w):
+def _add_tile(sums, f0, f1, f2, f3, w):
+    """Add _ROWS lines of the frame, weighted by w (_RESULTS, _ROWS), to _RESULTS lines of sums."""
     a0, a1, a2, a3 = w[0, 0], w[0, 1], w[0, 2], w[0, 3]
     b0, b1, b2, b3 = w[1, 0], w[1, 1], w[1, 2], w[1, 3]
     c0, c1, c2, c3 = w[2, 0], w[2, 1], w[2, 2], w[2, 3]
     d0, d1, d2, d3 = w[3, 0], w[3, 1], w[3, 2], w[3, 3]
-    e0, e1, e2, e3 = w[4, 0], w[4, 1], w[4, 2], w[4, 3]
-    for i in range(n):
-        p = work[lines + i]
-        q = work[lines + _COLUMNS + i]
-        r = work[lines + 2 * _COLUMNS + i]
-        s = work[lines + 3 * _COLUMNS + i]
-        work[at + i] += a0 * p + a1 * q + a2 * r + a3 * s
-        work[at + _COLUMNS + i] += b0 * p + b1 * q + b2 * r + b3 * s
-        work[at + 2 * _COLUMNS + i] += c0 * p + c1 * q + c2 * r + c3 * s
-        work[at + 3 * _COLUMNS + i] += d0 * p + d1 * q + d2 * r + d3 * s
-        work[at + 4 * _COLUMNS + i] += e0 * p + e1 * q + e2 * r + e3 * s
+    for i in range(f0.shape[0]):
+        p, q, r, s = np.float32(f0[i]), np.float32(f1[i]), np.float32(f2[i]), np.float32(f3[i])
+        sums[i] += a0 * p + a1 * q + a2 * r + a3 * s
+        sums[_COLUMNS + i] += b0 * p + b1 * q + b2 * r + b3 * s
+        sums[2 * _COLUMNS + i] += c0 * p + c1 * q + c2 * r + c3 * s
+        sums[3 * _COLUMNS + i] += d0 * p + d1 * q + d2 * r + d3 * s
 
 
 @kernel
-def _shrink_columns(acc, first, weights, planes, out):
-    """out (h, w, C) = weighted columns of acc (h, W * C + padding); planes (C, W + padding) holds one row, unwoven."""
-    channels, width = out.shape[2], planes.shape[1]
-    n = acc.shape[1] // channels
+def _add_line(sums, f0, f1, f2, f3, w):
+    """The same for one line of sums: four rows often touch five results."""
+    for i in range(f0.shape[0]):
+        sums[i] += (
+            w[0] * np.float32(f0[i]) + w[1] * np.float32(f1[i]) + w[2] * np.float32(f2[i]) + w[3] * np.float32(f3[i])
+        )
+
+
+@kernel
+def _unweave(line, n, planes):
+    """planes (C, >= n) = the channels of a line of n pixels."""
+    channels = planes.shape[0]
+    if channels == 3:
+        a, b, c = planes[0], planes[1], planes[2]
+        for x in range(n):
+            a[x] = line[3 * x]
+            b[x] = line[3 * x + 1]
+            c[x] = line[3 * x + 2]
+    else:
+        for k in range(channels):
+            plane = planes[k]
+            for x in range(n):
+                plane[x] = line[channels * x + k]
+
+
+@kernel
+def _shrink_rows(frame, rows, results, weights, work, acc):
+    """acc (C, h, W + padding) = weighted rows of the frame (H, W * C), channels apart; work holds columns of it."""
+    height, n_all = frame.shape
+    channels = acc.shape[0]
+    unit = _LANES * channels
+    blocks = (n_all + _COLUMNS // unit * unit - 1) // (_COLUMNS // unit * unit)
+    width = ((n_all + blocks - 1) // blocks + unit - 1) // unit * unit
+    last = height - 1  # below the frame the weights are 0
+    for low in range(0, n_all, width):
+        high = min(low + width, n_all)
+        work[:] = np.float32(0.0)
+        for k in range(rows.shape[0]):
+            y, j, w = rows[k], results[k], weights[k]
+            f0, f1 = frame[y, low:high], frame[min(y + 1, last), low:high]
+            f2, f3 = frame[min(y + 2, last), low:high], frame[min(y + 3, last), low:high]
+            if j < 0:
+                _add_line(work[~j * _COLUMNS :], f0, f1, f2, f3, w[0])
+            else:
+                _add_tile(work[j * _COLUMNS :], f0, f1, f2, f3, w)
+        for j in range(acc.shape[1]):
+            _unweave(work[j * _COLUMNS :], (high - low) // channels, acc[:, j, low // channels :])
+    acc[:, :, n_all // channels :] = np.float32(0.0)
+
+
+@kernel
+def _shrink_columns(acc, first, weights, out):
+    """out (h, w, C) = weighted columns of acc (C, h, W + padding)."""
     taps = weights.shape[1]
-    for j in range(out.shape[0]):
-        row = acc[j]
-        if channels == 1:
-            planes[0, : min(n, width)] = row[: min(n, width)]
-        elif channels == 3:
-            for x in range(min(n, width)):
-                planes[0, x] = row[3 * x]
-                planes[1, x] = row[3 * x + 1]
-                planes[2, x] = row[3 * x + 2]
-        else:
-            for c in range(channels):
-                for x in range(min(n, width)):
-                    planes[c, x] = row[x * channels + c]
-        for i in range(first.shape[0]):
-            for c in range(channels):
+    for c in range(acc.shape[0]):
+        for j in range(acc.shape[1]):
+            for i in range(first.shape[0]):
+                w = weights[i]
+                x = acc[c, j, first[i] : first[i] + taps]
                 total = np.float32(0.0)
                 for t in range(taps):
-                    total += weights[i, t] * planes[c, first[i] + t]
+                    total += w[t] * x[t]
                 out[j, i, c] = total
 
 
 @kernel
-def _enlarge_columns(change, starts, cells, weights, line, rows):
-    """rows (h, W * C) = the change (h, w, C) at every column; line (C, W + padding) holds one row, unwoven."""
-    channels = change.shape[2]
-    width = rows.shape[1] // channels
+def _weave(lines, row):
+    """row (>= n * C) = the lines (C, n + _LANES), pixel by pixel."""
+    channels = lines.shape[0]
+    n = lines.shape[1] - _LANES
+    if channels == 3:
+        a, b, c = lines[0], lines[1], lines[2]
+        for x in range(n):
+            row[3 * x] = a[x]
+            row[3 * x + 1] = b[x]
+            row[3 * x + 2] = c[x]
+    else:
+        for k in range(channels):
+            line = lines[k]
+            for x in range(n):
+                row[channels * x + k] = line[x]
+
+
+@kernel
+def _enlarge_columns(change, starts, cells, weights, lines, rows):
+    """rows (h, >= W * C) = the change (h, w, C) at every column; lines (C, W + _LANES) holds one, channels apart."""
+    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
     for j in range(change.shape[0]):
-        for c in range(channels):
+        for c in range(change.shape[2]):
+            line = lines[c]
             for k in range(cells.shape[0]):
                 p, q = change[j, cells[k, 0], c], change[j, cells[k, 1], c]
                 r, s = change[j, cells[k, 2], c], change[j, cells[k, 3], c]
-                # whole vectors: what runs over the end is written again by the next run, or is padding
-                for low in range(starts[k], starts[k + 1], _LANES):
-                    for i in range(low, low + _LANES):
-                        line[c, i] = p * weights[0, i] + q * weights[1, i] + r * weights[2, i] + s * weights[3, i]
-        if channels == 1:
-            rows[j, :width] = line[0, :width]
-        elif channels == 3:
-            for x in range(width):
-                rows[j, 3 * x] = line[0, x]
-                rows[j, 3 * x + 1] = line[1, x]
-                rows[j, 3 * x + 2] = line[2, x]
-        else:
-            for c in range(channels):
-                for x in range(width):
-                    rows[j, x * channels + c] = line[c, x]
+                low = starts[k]
+                # Whole vectors: what they write beyond the run is written again by the next run, or is padding.
+                high = low + (starts[k + 1] - low + _LANES - 1) // _LANES * _LANES
+                x, a, b, d, e = line[low:high], w0[low:high], w1[low:high], w2[low:high], w3[low:high]
+                for i in range(high - low):
+                    x[i] = p * a[i] + q * b[i] + r * d[i] + s * e[i]
+        _weave(lines, rows[j])
 
 
 @kernel
@@ -188,7 +205,7 @@ def _add_rows(frame, rows, cells, weights, low, high, out):
             target = out[y, left : left + n]
             for i in range(n):
                 change = wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i]
-                target[i] = np.int32(_add_rounded(np.float32(source[i]), change, low, high))
+                target[i] = _add_rounded(np.int32(source[i]), change, low, high)
 
 
 def downsample_bicubic(frame: NDArray, size: tuple[int, int], out: NDArray | None = None) -> NDArray:
@@ -202,12 +219,10 @@ def downsample_bicubic(frame: NDArray, size: tuple[int, int], out: NDArray | Non
     channels = frame.shape[2] if frame.ndim == 3 else 1
     out = writing(out, (*size, *frame.shape[2:]))
     first, weights = _dots(width, size[1])
-    room = width + weights.shape[1]
-    acc = np.empty((size[0], room * channels), np.float32)
-    work = np.zeros((size[0] + _RESULTS + _ROWS) * _COLUMNS, np.float32)
+    acc = np.empty((channels, size[0], width + weights.shape[1]), np.float32)
+    work = np.empty((size[0] + _RESULTS) * _COLUMNS, np.float32)
     _shrink_rows(frame.reshape(height, -1), *_tiles(height, size[0]), work, acc)
-    planes = np.empty((channels, room), np.float32)
-    _shrink_columns(acc, first, weights, planes, out.reshape(*size, channels))
+    _shrink_columns(acc, first, weights, out.reshape(*size, channels))
     return out
 
 
@@ -235,12 +250,12 @@ def upsample_add(
         return out
     height, width = frame.shape[:2]
     channels = frame.shape[2] if frame.ndim == 3 else 1
-    rows = np.empty((len(change), width * channels), np.float32)
-    line = np.empty((channels, width + _LANES), np.float32)
-    starts, cells, weights = _runs(change.shape[1], width)
-    _enlarge_columns(change.reshape(*change.shape[:2], channels), starts, cells, weights, line, rows)
+    frame = apart(frame, out)
+    rows = aligned((len(change), width * channels))
+    lines = np.empty((channels, width + _LANES), np.float32)
+    _enlarge_columns(change.reshape(*change.shape[:2], channels), *_runs(change.shape[1], width), lines, rows)
     _add_rows(
         frame.reshape(height, -1), rows, *_lines(len(change), height),
-        np.float32(low), np.float32(high), out.reshape(height, -1),
+        np.int32(low), np.int32(high), out.reshape(height, -1),
     )  # fmt: skip
     return out

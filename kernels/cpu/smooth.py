@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 
 from fastmag.errors import InputError
 from fastmag.kernels import plans
-from fastmag.kernels.cpu._arrays import reading, writing
+from fastmag.kernels.cpu._arrays import aligned, apart, reading, writing
 from fastmag.kernels.cpu._jit import kernel
 from fastmag.kernels.cpu._threads import spread
 
 _BLOCK = 512  # float64 sums of this many elements stay in the nearest cache
-_TAPS = 4  # taps of the Gaussian per visit to the result
 
 
 @kernel
@@ -36,18 +35,27 @@ def _running_mean(x, out, sums, reach, start, stop):
 
 
 @kernel
-def _stencil(wide, taps, stride, n, result):
-    """result[i] = sum_k taps[k] * wide[i + k * stride] for i < n: one long loop, whatever the map's width."""
+def _copy(source, target, n):
     for i in range(n):
-        result[i] = np.float32(0.0)
-    for k in range(0, taps.shape[0], _TAPS):
-        t0, t1, t2, t3 = taps[k], taps[k + 1], taps[k + 2], taps[k + 3]
-        a = wide[k * stride :]
-        b = wide[(k + 1) * stride :]
-        c = wide[(k + 2) * stride :]
-        d = wide[(k + 3) * stride :]
+        target[i] = source[i]
+
+
+@kernel
+def _stencil(wide, taps, stride, n, result):
+    """result[i] = sum of taps[|k|] * wide[i + (reach + k) * stride] over -reach <= k <= reach, for i < n.
+
+    One long loop, whatever the map's width; two pairs of taps per visit to the result.
+    """
+    reach = taps.shape[0] - 1
+    centre = wide[reach * stride :]
+    for i in range(n):
+        result[i] = taps[0] * centre[i]
+    for k in range(1, reach, 2):
+        near, far = taps[k], taps[k + 1]
+        a, b = wide[(reach - k) * stride :], wide[(reach + k) * stride :]
+        c, d = wide[(reach - k - 1) * stride :], wide[(reach + k + 1) * stride :]
         for i in range(n):
-            result[i] += t0 * a[i] + t1 * b[i] + t2 * c[i] + t3 * d[i]
+            result[i] += near * (a[i] + b[i]) + far * (c[i] + d[i])
 
 
 @kernel
@@ -55,33 +63,35 @@ def _blur(x, out, rows, columns, taps, work, start, stop):
     """Blur the maps start ... stop; rows and columns are the mirrored indices, work is (2, enough for a wide map)."""
     h, w = x.shape[1], x.shape[2]
     line = columns.shape[0]
+    reach = taps.shape[0] - 1
     wide, result = work[0], work[1]
     for t in range(start, stop):
         for y in range(rows.shape[0]):
-            source = x[t, rows[y]]
-            for i in range(w):
-                wide[y * w + i] = source[i]
+            _copy(x[t, rows[y]], wide[y * w :], w)
         _stencil(wide, taps, w, h * w, result)
         for y in range(h):
-            for i in range(line):
-                wide[y * line + i] = result[y * w + columns[i]]
+            source, target = result[y * w :], wide[y * line :]
+            _copy(source, target[reach:], w)
+            for i in range(reach):
+                target[i] = source[columns[i]]
+                target[reach + w + i] = source[columns[reach + w + i]]
         _stencil(wide, taps, 1, h * line, result)
         for y in range(h):
-            for i in range(w):
-                out[t, y, i] = result[y * line + i]
+            _copy(result[y * line :], out[t, y], w)
 
 
 def smooth_time(x: NDArray, width: int, out: NDArray | None = None) -> NDArray:
     """Centred mean over `width` frames (odd), the first and last frame repeated beyond the ends.
 
-    x (T, P). Returns (T, P) float32. Equals scipy.ndimage.uniform_filter1d(x, width, axis=0, mode="nearest").
+    x (T, ...). Returns (T, ...) float32. Equals scipy.ndimage.uniform_filter1d(x, width, axis=0, mode="nearest").
     """
     x = reading(x)
     if width < 1 or width % 2 == 0:
         raise InputError(f"width must be an odd number of frames; got {width}: take {width + 1}")
     out = writing(out, x.shape)
-    sums = np.zeros(x.shape[1])
-    spread(lambda start, stop: _running_mean(x, out, sums, width // 2, start, stop), x.shape[1], _BLOCK, x.size)
+    flat, result = apart(x, out).reshape(len(x), -1), out.reshape(len(x), -1)
+    sums = np.zeros(flat.shape[1])
+    spread(lambda a, b: _running_mean(flat, result, sums, width // 2, a, b), flat.shape[1], _BLOCK, x.size)
     return out
 
 
@@ -94,14 +104,14 @@ def smooth_space(x: NDArray, sigma: float, out: NDArray | None = None) -> NDArra
     out = writing(out, x.shape)
     h, w = x.shape[1:]
     exact = plans.gaussian(float(sigma))
-    reach = len(exact) // 2
-    rows, columns = plans.mirrored(h, reach), plans.mirrored(w, reach)
-    taps = np.zeros(-(-len(exact) // _TAPS) * _TAPS, np.float32)
-    taps[: len(exact)] = exact
-    room = max(len(rows) * w, h * len(columns)) + (len(taps) - len(exact)) * w + len(taps)
+    half = len(exact) // 2
+    taps = np.zeros(half + half % 2 + 1, np.float32)  # the centre and one side, in whole pairs
+    taps[: half + 1] = exact[half:]
+    rows, columns = plans.mirrored(h, len(taps) - 1), plans.mirrored(w, len(taps) - 1)
+    room = max(len(rows) * w, h * len(columns) + len(columns))
 
     def blur(start: int, stop: int) -> None:
-        _blur(x, out, rows, columns, taps, np.zeros((2, room), np.float32), start, stop)
+        _blur(x, out, rows, columns, taps, aligned((2, room)), start, stop)
 
     spread(blur, len(x), 1, x.size)
     return out

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from fastmag.errors import InputError
 from fastmag.kernels import plans, scalars
-from fastmag.kernels.cpu._arrays import reading, writing
+from fastmag.kernels.cpu._arrays import apart, reading, writing
 from fastmag.kernels.cpu._jit import kernel, scalar
 from fastmag.kernels.cpu._threads import spread
 
 _BLOCK = 128  # pixels whose state and rows stay in the nearest cache
-_ROWS = 8  # frames per visit: the state is loaded and stored once for all of them
+_ROWS = 4  # frames per visit: the state is loaded and stored once for all of them
 
 _section = scalar(scalars.section)
 
@@ -22,87 +22,111 @@ def _sections(work, rows, sos):
     """Run every section over the rows at the head of work, in place; two rows of state a section follow them."""
     for s in range(sos.shape[0]):
         b0, b1, b2, a1, a2 = sos[s, 0], sos[s, 1], sos[s, 2], sos[s, 4], sos[s, 5]
-        z0 = (_ROWS + 2 * s) * _BLOCK
-        z1 = z0 + _BLOCK
+        z = work[(_ROWS + 2 * s) * _BLOCK :]
         if rows == _ROWS:
             for i in range(_BLOCK):
-                p = work[z0 + i]
-                q = work[z1 + i]
+                p = z[i]
+                q = z[_BLOCK + i]
                 for r in range(_ROWS):
                     work[r * _BLOCK + i], p, q = _section(work[r * _BLOCK + i], p, q, b0, b1, b2, a1, a2)
-                work[z0 + i] = p
-                work[z1 + i] = q
+                z[i] = p
+                z[_BLOCK + i] = q
         else:
             for r in range(rows):
+                x = work[r * _BLOCK :]
                 for i in range(_BLOCK):
-                    work[r * _BLOCK + i], work[z0 + i], work[z1 + i] = _section(
-                        work[r * _BLOCK + i], work[z0 + i], work[z1 + i], b0, b1, b2, a1, a2
-                    )
+                    x[i], z[i], z[_BLOCK + i] = _section(x[i], z[i], z[_BLOCK + i], b0, b1, b2, a1, a2)
 
 
 @kernel
-def _run(X, Y, sos, work, low, backward):
-    """Filter the pixels low ... low + _BLOCK of X into Y along time, or against it."""
-    length = X.shape[0]
-    n = min(_BLOCK, X.shape[1] - low)
-    for first in range(0, length, _ROWS):
-        rows = min(_ROWS, length - first)
-        for r in range(rows):
-            x = X[length - 1 - first - r if backward else first + r]
-            for i in range(n):
-                work[r * _BLOCK + i] = x[low + i]
-            for i in range(n, _BLOCK):  # what an earlier visit left there would fade into slow denormals
-                work[r * _BLOCK + i] = 0.0
-        _sections(work, rows, sos)
-        for r in range(rows):
-            y = Y[length - 1 - first - r if backward else first + r]
-            for i in range(n):
-                y[low + i] = work[r * _BLOCK + i]
+def _load(row, line):
+    """Row of pixels into a line of work; lanes beyond the row are cleared, lest old values fade into slow denormals."""
+    for i in range(row.shape[0]):
+        line[i] = row[i]
+    for i in range(row.shape[0], _BLOCK):
+        line[i] = 0.0
+
+
+@kernel
+def _store(line, row):
+    for i in range(row.shape[0]):
+        row[i] = line[i]
 
 
 @kernel
 def _stream(X, Y, sos, state, work, backward, start, stop):
     """Carry the state (sections * 2, P) of the pixels start ... stop through one chunk of time."""
+    length = X.shape[0]
+    z = work[_ROWS * _BLOCK :]
     for low in range(start, stop, _BLOCK):
-        n = min(_BLOCK, X.shape[1] - low)
+        high = min(low + _BLOCK, X.shape[1])
         for k in range(state.shape[0]):
-            for i in range(n):
-                work[(_ROWS + k) * _BLOCK + i] = state[k, low + i]
-        _run(X, Y, sos, work, low, backward)
+            _load(state[k, low:high], z[k * _BLOCK :])
+        for first in range(0, length, _ROWS):
+            rows = min(_ROWS, length - first)
+            for r in range(rows):
+                t = length - 1 - first - r if backward else first + r
+                _load(X[t, low:high], work[r * _BLOCK :])
+            _sections(work, rows, sos)
+            for r in range(rows):
+                t = length - 1 - first - r if backward else first + r
+                _store(work[r * _BLOCK :], Y[t, low:high])
         for k in range(state.shape[0]):
-            for i in range(n):
-                state[k, low + i] = work[(_ROWS + k) * _BLOCK + i]
+            _store(z[k * _BLOCK :], state[k, low:high])
 
 
 @kernel
-def _settle(work, rest, row):
-    """Start as if the row had been the input for ever."""
-    for k in range(rest.shape[0]):
-        for i in range(_BLOCK):
-            work[(_ROWS + k) * _BLOCK + i] = rest[k] * row[i]
-
-
-@kernel
-def _zero_phase(X, Y, sos, rest, work, ends, start, stop):
-    """Forward over head, X and tail, backward over tail and X; ends (2, pad + 1, _BLOCK) holds the odd extensions."""
+def _load_extended(X, t, low, high, line):
+    """Frame t of the series that goes on beyond both ends, turned by half a turn about the frame there."""
     last = X.shape[0] - 1
-    pad = ends.shape[1] - 1
-    head, tail = ends[0], ends[1]  # each begins, or ends, with the edge frame itself: for pad 0 there is still a row
+    if t < 0 or t > last:
+        edge = X[0 if t < 0 else last, low:high]
+        row = X[-t if t < 0 else 2 * last - t, low:high]
+        for i in range(row.shape[0]):
+            line[i] = 2.0 * np.float64(edge[i]) - row[i]
+    else:
+        _load(X[t, low:high], line)
+
+
+@kernel
+def _settle(work, rest, line):
+    """Start as if the line had been the input for ever."""
+    for k in range(rest.shape[0]):
+        z = work[(_ROWS + k) * _BLOCK :]
+        for i in range(_BLOCK):
+            z[i] = rest[k] * line[i]
+
+
+@kernel
+def _zero_phase(X, Y, sos, rest, work, tail, start, stop):
+    """Forward over head, X and tail, then backward over tail and X; tail (pad, _BLOCK) keeps what lies beyond Y."""
+    length = X.shape[0]
+    pad = tail.shape[0]
     for low in range(start, stop, _BLOCK):
-        n = min(_BLOCK, X.shape[1] - low)
-        for t in range(pad + 1):
-            for i in range(n):
-                head[t, i] = 2.0 * X[0, low + i] - X[pad - t, low + i]
-                tail[t, i] = 2.0 * X[last, low + i] - X[last - t, low + i]
-        _settle(work, rest, head[0])
-        _run(head[:pad], head[:pad], sos, work, 0, False)
-        _run(X, Y, sos, work, low, False)
-        for i in range(n):
-            tail[0, i] = Y[last, low + i]
-        _run(tail[1:], tail[1:], sos, work, 0, False)
-        _settle(work, rest, tail[pad])
-        _run(tail[1:], tail[1:], sos, work, 0, True)
-        _run(Y, Y, sos, work, low, True)
+        high = min(low + _BLOCK, X.shape[1])
+        for first in range(-pad, length + pad, _ROWS):
+            rows = min(_ROWS, length + pad - first)
+            for r in range(rows):
+                _load_extended(X, first + r, low, high, work[r * _BLOCK :])
+            if first == -pad:
+                _settle(work, rest, work)
+            _sections(work, rows, sos)
+            for r in range(rows):
+                t = first + r
+                if t >= 0:
+                    _store(work[r * _BLOCK :], Y[t, low:high] if t < length else tail[t - length, : high - low])
+        for first in range(length + pad, 0, -_ROWS):
+            rows = min(_ROWS, first)
+            for r in range(rows):
+                t = first - 1 - r
+                _load(Y[t, low:high] if t < length else tail[t - length, : high - low], work[r * _BLOCK :])
+            if first == length + pad:
+                _settle(work, rest, work)
+            _sections(work, rows, sos)
+            for r in range(rows):
+                t = first - 1 - r
+                if t < length:
+                    _store(work[r * _BLOCK :], Y[t, low:high])
 
 
 def _workspace(sections: NDArray) -> NDArray:
@@ -146,12 +170,12 @@ def bandpass(X: NDArray, sos: NDArray, out: NDArray | None = None) -> NDArray:
     """
     X, sections = reading(X), reading(sos, np.float64)
     out = writing(out, X.shape)
-    rows, filtered = X.reshape(len(X), -1), out.reshape(len(X), -1)
+    rows, filtered = apart(X, out).reshape(len(X), -1), out.reshape(len(X), -1)
     rest, pad = plans.settled(sections).reshape(-1), plans.padding(sections, len(X))
 
     def zero_phase(start: int, stop: int) -> None:
-        ends = np.zeros((2, pad + 1, _BLOCK))
-        _zero_phase(rows, filtered, sections, rest, _workspace(sections), ends, start, stop)
+        tail = np.empty((pad, _BLOCK), np.float32)
+        _zero_phase(rows, filtered, sections, rest, _workspace(sections), tail, start, stop)
 
     spread(zero_phase, rows.shape[1], _BLOCK, X.size)
     return out

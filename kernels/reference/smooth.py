@@ -12,7 +12,7 @@ from fastmag.kernels.reference._out import into
 def smooth_time(x: NDArray, width: int, out: NDArray | None = None) -> NDArray:
     """Centred mean over `width` frames (odd), the first and last frame repeated beyond the ends.
 
-    x (T, P). Returns (T, P). Equals scipy.ndimage.uniform_filter1d(x, width, axis=0, mode="nearest").
+    x (T, ...). Returns (T, ...). Equals scipy.ndimage.uniform_filter1d(x, width, axis=0, mode="nearest").
     """
     at = np.arange(len(x))[:, None] + np.arange(width) - width // 2
     return into(out, x.astype(np.float64)[np.clip(at, 0, len(x) - 1)].mean(axis=1))
