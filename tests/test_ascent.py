@@ -1,5 +1,7 @@
 """Both forms of the ascent against float64."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.signal import butter, sosfiltfilt
@@ -119,4 +121,4 @@ def test_sections_cover_the_clip_and_overlap(count):
     spans = sections_of(count, 30.0)
     assert spans[0][0] == 0 and spans[-1][1] == count
     assert all(stop - start <= 900 for start, stop in spans)
-    assert all(a[1] - b[0] >= 300 and b[0] > a[0] for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a[1] - b[0] >= 300 and b[0] > a[0] for a, b in pairwise(spans))

@@ -48,13 +48,14 @@ def test_known_colours():
 
 @pytest.mark.parametrize("kind", ["rgb", "gbr", "yuv", "gray"])
 def test_a_change_of_cells_comes_back(kind):
-    shapes = {"rgb": ((90, 120),), "gray": ((90, 120),), "gbr": ((90, 120),) * 3, "yuv": ((90, 120), (45, 60), (45, 60))}
-    picture = Picture(kind, shapes[kind], 8, "bt601", kind != "yuv")
+    chroma = {"rgb": (), "gray": (), "gbr": ((90, 120),) * 2, "yuv": ((45, 60),) * 2}
+    shapes = ((90, 120), *chroma[kind])
+    picture = Picture(kind, shapes, 8, "bt601", kind != "yuv")
     cells = Cells(picture, cpu)
     if kind == "rgb":
         planes = (RNG.integers(60, 190, (90, 120, 3), dtype=np.uint8),)
     else:
-        planes = tuple(RNG.integers(60, 190, s, dtype=np.uint8) for s in shapes[kind])
+        planes = tuple(RNG.integers(60, 190, s, dtype=np.uint8) for s in shapes)
     y, x = np.mgrid[:36, :36] / 36
     colour = np.full(3, 9.0) if kind == "gray" else np.array([4.0, 9.0, -6.0])
     change = (np.sin(3 * x + 2 * y)[..., None] * colour * 2).astype(np.float32)
