@@ -23,8 +23,8 @@ BLOCK = 32_768
 MOST_SAMPLES = 8
 
 # The self-check: sizes of X to try (a normalised difference, a phase, a standardised input), the step of the central
-# differences in those sizes, and how many directions. Measured on 200 random networks and two large ones: right gradients
-# are off by 2e-4 in the median and 2e-2 at most (kinks of ReLU, rounding), wrong ones by about 1.
+# differences in those sizes, and how many directions. Right gradients of 200 random networks and two large ones were
+# off by 2e-4 in the median and 2e-2 at most (kinks of ReLU, rounding); wrong ones are off by about 1.
 SIZES, STEP, DIRECTIONS, TOLERANCE = (3e-3, 0.05, 1.0), 1e-3, 4, 0.1
 
 Array = NDArray[np.float32]
@@ -236,8 +236,8 @@ def _check_ends(
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or (len(outputs) != 1 and not _is_gradient(session)):
         raise InputError(
-            f"{name} has {len(inputs)} inputs and the outputs {', '.join(o.name for o in outputs)}, expected one input X "
-            "and the output y (G and y in a gradient model); export the part of the network between X and y"
+            f"{name} has {len(inputs)} inputs and the outputs {', '.join(o.name for o in outputs)}, expected one input "
+            "and one output y (G and y in a gradient model); export the part of the network between X and y"
         )
     batch, *shape = inputs[0].shape or [None]
     if inputs[0].type != "tensor(float)" or not shape or not all(isinstance(n, int) for n in shape):
@@ -252,7 +252,7 @@ def _check_ends(
     for output in outputs:
         if output.name != "G" and (not output.shape or any(isinstance(n, int) and n != 1 for n in output.shape[1:])):
             raise InputError(
-                f"{name} puts out {output.name} of the shape {output.shape}, expected (batch, 1), one scalar per sample; "
+                f"{name} puts out {output.name} of the shape {output.shape}, expected (batch, 1), a scalar per sample; "
                 "export the network so"
             )
     return (batch if isinstance(batch, int) else None), tuple(shape)
