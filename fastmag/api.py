@@ -13,7 +13,7 @@ import numpy as np
 from fastmag import backends, deepmag, models
 from fastmag.errors import DamagedVideo, InputError
 from fastmag.gradients import InputGradient
-from fastmag.media import check_fps
+from fastmag.video.media import check_fps
 from fastmag.params import Pulse
 from fastmag.presets import method as method_of
 from fastmag.progress import Stages

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastmag.color import Picture
 from fastmag.errors import InputError
-from fastmag.media import Frame, VideoInfo, check_fps
+from fastmag.video.media import Frame, VideoInfo, check_fps
 
 CACHE_BYTES = 160 << 20  # decoded frames kept for the second pass; longer clips are decoded twice
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fastmag.errors import InputError
-from fastmag.planes import planar_format
+from fastmag.video.planes import planar_format
 from fastmag.video import Reader, Writer
 
 QUICK = {"preset": "ultrafast"}

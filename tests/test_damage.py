@@ -10,7 +10,7 @@ import clips
 import numpy as np
 import pytest
 
-from fastmag.planes import planar_format
+from fastmag.video.planes import planar_format
 from fastmag.video import Reader, probe
 
 FRONT = {"movflags": "faststart"}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastmag.errors import InputError
-from fastmag.planes import planar_format
+from fastmag.video.planes import planar_format
 from fastmag.video import Frame, Writer, array_info, probe, read_rgb
 
 

@@ -7,7 +7,7 @@ import clips
 import numpy as np
 import pytest
 
-from fastmag.planes import delivered, new_frame, planar_format, views
+from fastmag.video.planes import delivered, new_frame, planar_format, views
 from fastmag.video import Frame, Reader, Writer, array_info, probe
 
 

@@ -15,11 +15,11 @@ from fractions import Fraction
 import numpy as np
 
 from fastmag.errors import InputError
-from fastmag.media import ColorTags, Frame, VideoInfo, array_info
-from fastmag.planes import PixelFormat, planar_format
-from fastmag.reader import Reader
-from fastmag.rgb import to_rgb
-from fastmag.writer import DEFAULT_CRF, DEFAULT_PRESET, EXTENSIONS, Writer
+from fastmag.video.media import ColorTags, Frame, VideoInfo, array_info
+from fastmag.video.planes import PixelFormat, planar_format
+from fastmag.video.reader import Reader
+from fastmag.video.rgb import to_rgb
+from fastmag.video.writer import DEFAULT_CRF, DEFAULT_PRESET, EXTENSIONS, Writer
 
 __all__ = [
     "EXTENSIONS", "ColorTags", "Frame", "PixelFormat", "Reader", "VideoInfo", "Writer",

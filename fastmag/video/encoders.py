@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import av
 
 from fastmag.errors import InputError
-from fastmag.media import VideoInfo
-from fastmag.planes import nearest_format
+from fastmag.video.media import VideoInfo
+from fastmag.video.planes import nearest_format
 
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".m4v": "mp4", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 _ALIASES = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fastmag.errors import InputError
-from fastmag.planes import Kind, PixelFormat, planar_format
+from fastmag.video.planes import Kind, PixelFormat, planar_format
 
 MIN_FPS, MAX_FPS = 1, 1000
 UNSPECIFIED = 2  # of colour space, transfer and primaries, in FFmpeg's and ITU-T H.273's numbering

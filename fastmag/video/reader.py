@@ -15,8 +15,8 @@ from av.video.frame import VideoFrame
 
 from fastmag.errors import InputError
 from fastmag.files import check_source
-from fastmag.media import MAX_FPS, MIN_FPS, ColorTags, Frame, VideoInfo, check_fps, resolve_matrix
-from fastmag.planes import delivered, planar_format, views
+from fastmag.video.media import MAX_FPS, MIN_FPS, ColorTags, Frame, VideoInfo, check_fps, resolve_matrix
+from fastmag.video.planes import delivered, planar_format, views
 
 _NOT_VIDEO = {"tty", "ffmetadata", "concat"}  # demuxers that take text for a video
 _CUT = "data is missing or overwritten"

@@ -9,7 +9,7 @@ from typing import Any
 
 import av
 
-from fastmag.encoders import CONTAINERS
+from fastmag.video.encoders import CONTAINERS
 
 _STALE = {"encoder", "major_brand", "minor_version", "compatible_brands", "duration"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from av.video.frame import VideoFrame
 
-from fastmag.media import Frame, VideoInfo
-from fastmag.planes import EXACT, gray_as_yuv, new_frame, planar_format
+from fastmag.video.media import Frame, VideoInfo
+from fastmag.video.planes import EXACT, gray_as_yuv, new_frame, planar_format
 
 SWS_MATRIX = {"bt601": 5, "bt709": 1, "bt2020": 9}  # swscale's own numbers
 LIMITED, FULL = 1, 2

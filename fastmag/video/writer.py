@@ -14,13 +14,13 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from fastmag.encoders import CONTAINERS, choose_encoding
+from fastmag.video.encoders import CONTAINERS, choose_encoding
 from fastmag.errors import InputError
 from fastmag.files import WholeFile, check_destination, is_full, write_error
-from fastmag.media import SPACES, Frame, VideoInfo
-from fastmag.planes import gray_as_yuv, new_frame, planar_format
-from fastmag.remux import Passengers
-from fastmag.rgb import convert, from_rgb
+from fastmag.video.media import SPACES, Frame, VideoInfo
+from fastmag.video.planes import gray_as_yuv, new_frame, planar_format
+from fastmag.video.remux import Passengers
+from fastmag.video.rgb import convert, from_rgb
 
 EXTENSIONS = tuple(CONTAINERS)
 DEFAULT_CRF, DEFAULT_PRESET = 12, "medium"
