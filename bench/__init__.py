@@ -1,0 +1,1 @@
+"""Timings behind a correctness gate: `python -m bench` measures, `python -m bench table` prints what was measured."""

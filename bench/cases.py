@@ -1,0 +1,126 @@
+"""What is timed: one row a kernel and size, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import signal
+
+from fastmag.kernels import cpu, reference
+
+PULSE = signal.butter(3, (0.7, 2.5), "bandpass", fs=30, output="sos")
+CELLS = (36, 36)
+RING = 96 << 20
+"""Bytes of frames that take turns, so that a frame is not already in the cache as it never is in a video."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """At least `factor` times as fast as the rival on `threads` threads (below 1: at that share of its speed)."""
+
+    rival: str
+    factor: float
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: `make(rng)` gives the inputs of each call; a case of frames has as many as take turns."""
+
+    name: str
+    kernel: str
+    make: Callable[[np.random.Generator], list[tuple]]
+    rivals: tuple[str, ...]
+    tolerance: float
+    targets: tuple[Target, ...] = ()
+    limit: str = ""
+    """What stands in the way where a target is missed."""
+
+    @property
+    def per_frame(self) -> bool:
+        """Frames are spread over threads one by one; a series is spread by the kernel itself."""
+        return self.kernel in ("downsample_bicubic", "upsample_add")
+
+    def ours(self) -> Callable[..., Any]:
+        return getattr(cpu, self.kernel)
+
+    def judge(self) -> Callable[..., Any]:
+        return getattr(reference, self.kernel)
+
+
+def _frames(shape: tuple[int, ...], rng: np.random.Generator) -> list[np.ndarray]:
+    count = min(64, max(2, RING // int(np.prod(shape))))
+    return [rng.integers(0, 256, shape, np.uint8) for _ in range(count)]
+
+
+def _downsample(*shape: int) -> Callable[[np.random.Generator], list[tuple]]:
+    return lambda rng: [(frame, CELLS) for frame in _frames(shape, rng)]
+
+
+def _upsample(*shape: int) -> Callable[[np.random.Generator], list[tuple]]:
+    def make(rng: np.random.Generator) -> list[tuple]:
+        change = rng.normal(0, 5, (*CELLS, *shape[2:])).astype(np.float32)
+        return [(frame, change, 0, 255) for frame in _frames(shape, rng)]
+
+    return make
+
+
+def _difference(rng: np.random.Generator) -> list[tuple]:
+    return [(rng.uniform(1, 255, (2000, 3888)).astype(np.float32), 4.0)]
+
+
+def _inverse(rng: np.random.Generator) -> list[tuple]:
+    first = rng.uniform(1, 255, 3888).astype(np.float32)
+    return [(first, rng.normal(0, 3e-3, (1999, 3888)).astype(np.float32), 0.0)]
+
+
+def _step(rng: np.random.Generator) -> list[tuple]:
+    X, G = (rng.normal(size=(2000, 3888)).astype(np.float32) for _ in range(2))
+    return [(X, G, 6e-5, "sign")]
+
+
+def _series(rng: np.random.Generator) -> list[tuple]:
+    return [(rng.normal(size=(1500, 3888)).astype(np.float32), PULSE)]
+
+
+def _maps(argument: float) -> Callable[[np.random.Generator], list[tuple]]:
+    return lambda rng: [(rng.normal(size=(300, *CELLS)).astype(np.float32), argument)]
+
+
+_SAMPLERS = ("Pillow", "torch", "OpenCV area")
+_ADDERS = ("OpenCV", "copy")
+_CACHED = (
+    "16 pixels take 4 multiply-adds, 4 limits and 5 conversions; a copy takes one load and one store, so that twice "
+    "its time is less than the arithmetic of one core wherever memory is fast"
+)
+
+CASES = [
+    Case(
+        "downsample 492x658x3",
+        "downsample_bicubic",
+        _downsample(492, 658, 3),
+        _SAMPLERS,
+        1e-4,
+        (Target("Pillow", 5), Target("torch", 1)),
+        "at the rate of the float32 multiply-adds (5 a pixel and channel); torch multiplies in 16 bits and rounds to 8",
+    ),
+    Case("downsample 480x640", "downsample_bicubic", _downsample(480, 640), _SAMPLERS, 1e-4, (Target("Pillow", 5),)),
+    Case("downsample 240x320", "downsample_bicubic", _downsample(240, 320), _SAMPLERS, 1e-4, (Target("Pillow", 5),)),
+    Case("normalised difference 2000x3888", "normalized_difference", _difference, ("NumPy", "copy"), 3e-7,
+         (Target("copy", 0.8),)),
+    Case("its inverse 2000x3888", "undo_normalized_difference", _inverse, ("NumPy",), 3e-4, (Target("NumPy", 8),)),
+    Case("ascend step 2000x3888", "ascend_step", _step, ("NumPy", "torch"), 1e-6,
+         (Target("NumPy", 7), Target("NumPy", 20, 2)),
+         "X is read and written and G read once from memory: it cannot be faster than 3/2 of a copy of X"),
+    Case("band-pass 1500x3888", "bandpass", _series, ("SciPy",), 1e-6, (Target("SciPy", 5), Target("SciPy", 9, 2))),
+    Case("upsample + add 492x658x3", "upsample_add", _upsample(492, 658, 3), _ADDERS, 1e-4,
+         (Target("OpenCV", 5), Target("copy", 0.5)), _CACHED),
+    Case("upsample + add 1080x1920x3", "upsample_add", _upsample(1080, 1920, 3), _ADDERS, 1e-4,
+         (Target("OpenCV", 5), Target("copy", 0.5)), _CACHED),
+    Case("upsample + add 480x640", "upsample_add", _upsample(480, 640), _ADDERS, 1e-4, (Target("OpenCV", 5),), _CACHED),
+    Case("smooth over time 300x36x36, 15", "smooth_time", _maps(15), ("SciPy",), 1e-6),
+    Case("smooth over space 300x36x36, 1.2", "smooth_space", _maps(1.2), ("SciPy", "OpenCV"), 2e-6),
+]  # fmt: skip

@@ -1,0 +1,186 @@
+"""The best available form of each kernel elsewhere: buffers allocated outside the clock, results in place.
+
+A rival takes the inputs of one call and returns a callable without arguments. One whose package is missing is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Call = Callable[[], Any]
+RIVALS: dict[tuple[str, str], Callable[..., Call]] = {}
+
+
+def rival(name: str, kernel: str) -> Callable[[Callable[..., Call]], Callable[..., Call]]:
+    def register(make: Callable[..., Call]) -> Callable[..., Call]:
+        RIVALS[name, kernel] = make
+        return make
+
+    return register
+
+
+def one_thread_each() -> None:
+    """Rivals with threads of their own get one: threads are ours to hand out, frame by frame."""
+    try:
+        import cv2
+
+        cv2.setNumThreads(1)
+    except ImportError:
+        pass
+    threads_of_torch(1)
+
+
+def threads_of_torch(count: int) -> None:
+    try:
+        import torch
+
+        torch.set_num_threads(count)
+    except ImportError:
+        pass
+
+
+@rival("Pillow", "downsample_bicubic")
+def pillow(frame: np.ndarray, size: tuple[int, int]) -> Call:
+    from PIL import Image
+
+    image = Image.fromarray(frame)
+    return lambda: image.resize(size[::-1], Image.Resampling.BICUBIC)
+
+
+@rival("torch", "downsample_bicubic")
+def torch_resize(frame: np.ndarray, size: tuple[int, int]) -> Call:
+    import torch
+
+    image = torch.from_numpy(np.atleast_3d(frame)).permute(2, 0, 1)[None]  # channels last, its fastest layout
+    return lambda: torch.nn.functional.interpolate(image, size, mode="bicubic", antialias=True)
+
+
+@rival("OpenCV area", "downsample_bicubic")
+def opencv_area(frame: np.ndarray, size: tuple[int, int]) -> Call:
+    import cv2
+
+    out = np.empty((*size, *frame.shape[2:]), np.uint8)
+    return lambda: cv2.resize(frame, size[::-1], dst=out, interpolation=cv2.INTER_AREA)
+
+
+@rival("NumPy", "normalized_difference")
+def numpy_difference(C: np.ndarray, delta: float) -> Call:
+    out, total = np.empty_like(C[1:]), np.empty_like(C[1:])
+
+    def run() -> None:
+        np.add(C[1:], C[:-1], out=total)
+        np.add(total, np.float32(2 * delta), out=total)
+        np.subtract(C[1:], C[:-1], out=out)
+        np.divide(out, total, out=out)
+
+    return run
+
+
+@rival("copy", "normalized_difference")
+def copy_series(C: np.ndarray, delta: float) -> Call:
+    out = np.empty_like(C[1:])
+    return lambda: np.copyto(out, C[1:])
+
+
+@rival("NumPy", "undo_normalized_difference")
+def numpy_inverse(first: np.ndarray, X: np.ndarray, delta: float) -> Call:
+    out, below = np.empty((len(X) + 1, *first.shape), np.float32), np.empty_like(X)
+
+    def run() -> None:
+        np.add(X, np.float32(1), out=out[1:])
+        np.subtract(np.float32(1), X, out=below)
+        np.divide(out[1:], below, out=out[1:])
+        out[0] = first
+        np.cumprod(out, axis=0, out=out)
+
+    return run
+
+
+@rival("NumPy", "ascend_step")
+def numpy_step(X: np.ndarray, G: np.ndarray, step_size: float, rule: str) -> Call:
+    X, size, sign = X.copy(), np.empty_like(G), np.empty_like(G)
+
+    def run() -> None:
+        np.abs(G, out=size)
+        scale = np.float32(step_size) / size.mean(axis=1, keepdims=True)
+        np.multiply(size, scale, out=size)
+        np.sign(X, out=sign)
+        np.multiply(size, sign, out=size)
+        np.add(X, size, out=X)
+
+    return run
+
+
+@rival("torch", "ascend_step")
+def torch_step(X: np.ndarray, G: np.ndarray, step_size: float, rule: str) -> Call:
+    import torch
+
+    x, g = torch.from_numpy(X.copy()), torch.from_numpy(G)
+    size, sign = torch.empty_like(g), torch.empty_like(g)
+
+    def run() -> None:
+        torch.abs(g, out=size)
+        scale = step_size / size.mean(dim=1, keepdim=True)
+        torch.sign(x, out=sign)
+        size.mul_(scale)
+        x.addcmul_(size, sign)
+
+    return run
+
+
+@rival("SciPy", "bandpass")
+def scipy_bandpass(X: np.ndarray, sos: np.ndarray) -> Call:
+    from scipy import signal
+
+    return lambda: signal.sosfiltfilt(sos, X, axis=0)
+
+
+@rival("OpenCV", "upsample_add")
+def opencv_upsample(frame: np.ndarray, change: np.ndarray, low: int, high: int) -> Call:
+    import cv2
+
+    out, wide = np.empty_like(frame), np.empty(frame.shape, np.float32)
+
+    def run() -> None:
+        cv2.resize(change, frame.shape[1::-1], dst=wide, interpolation=cv2.INTER_CUBIC)
+        cv2.add(frame, wide, dst=out, dtype=cv2.CV_8U)
+
+    return run
+
+
+@rival("copy", "upsample_add")
+def copy_frame(frame: np.ndarray, change: np.ndarray, low: int, high: int) -> Call:
+    out = np.empty_like(frame)
+    return lambda: np.copyto(out, frame)
+
+
+@rival("SciPy", "smooth_time")
+def scipy_mean(x: np.ndarray, width: int) -> Call:
+    from scipy import ndimage
+
+    out = np.empty_like(x)
+    return lambda: ndimage.uniform_filter1d(x, width, axis=0, mode="nearest", output=out)
+
+
+@rival("SciPy", "smooth_space")
+def scipy_gaussian(x: np.ndarray, sigma: float) -> Call:
+    from scipy import ndimage
+
+    out = np.empty_like(x)
+    return lambda: ndimage.gaussian_filter(x, (0, sigma, sigma), output=out)
+
+
+@rival("OpenCV", "smooth_space")
+def opencv_gaussian(x: np.ndarray, sigma: float) -> Call:
+    import cv2
+
+    out, side = np.empty_like(x), 2 * int(4 * sigma + 0.5) + 1
+
+    def run() -> None:
+        for source, target in zip(x, out, strict=True):
+            cv2.GaussianBlur(source, (side, side), sigma, dst=target, borderType=cv2.BORDER_REFLECT)
+
+    return run

@@ -1,0 +1,172 @@
+"""Correct first, then timed: gate against the float64 reference, warm-up, rivals in turns, median and spread."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import ceilings, rivals
+from bench.cases import CASES, Case
+from fastmag.kernels import cpu
+
+OURS = "fastmag"
+PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "pillow", "opencv-python-headless", "torch")
+Call = Callable[[], Any]
+
+
+def error(case: Case, inputs: tuple) -> float:
+    """The largest error against the float64 reference; for rounded levels the share of pixels that are one off."""
+    if case.kernel == "ascend_step":
+        exact = case.judge()(inputs[0].astype(np.float64), *inputs[1:])
+        got = case.ours()(inputs[0].copy(), *inputs[1:])
+    else:
+        exact, got = case.judge()(*inputs), case.ours()(*inputs)
+    apart = np.abs(got.astype(np.float64) - exact)
+    if got.dtype.kind == "f":
+        return float(apart.max())
+    return float((apart > 0).mean()) if apart.max() <= 1 else float("inf")
+
+
+def call(case: Case, inputs: tuple) -> Call:
+    """One call of our kernel with everything it needs allocated beforehand."""
+    kernel = case.ours()
+    if case.kernel == "ascend_step":
+        X = inputs[0].copy()
+        return lambda: kernel(X, *inputs[1:])
+    out = kernel(*inputs)
+    return lambda: kernel(*inputs, out=out)
+
+
+def contenders(case: Case, inputs: list[tuple]) -> tuple[dict[str, list[Call]], dict[str, str]]:
+    """The calls of each contender, one an input, and why a rival is missing."""
+    calls: dict[str, list[Call]] = {OURS: [call(case, one) for one in inputs]}
+    missing: dict[str, str] = {}
+    for name in case.rivals:
+        try:
+            calls[name] = [rivals.RIVALS[name, case.kernel](*one) for one in inputs]
+            calls[name][0]()
+        except Exception as reason:  # an absent or too old rival is a gap in the table, no reason to stop
+            calls.pop(name, None)
+            missing[name] = f"{type(reason).__name__}: {reason}"
+    return calls, missing
+
+
+def turns(
+    calls: dict[str, list[Call]], pool: ThreadPoolExecutor, threads: int, seconds: float
+) -> dict[str, np.ndarray]:
+    """Seconds a call, by contender and round; the contenders take turns so that a noisy moment hits them all."""
+    shares = {name: [list_[k::threads] for k in range(threads)] for name, list_ in calls.items()}
+
+    def once(name: str) -> float:
+        start = time.perf_counter()
+        if threads == 1 or len(calls[name]) == 1:
+            for one in calls[name]:
+                one()
+        else:
+            for _ in pool.map(lambda share: [one() for one in share], shares[name]):
+                pass
+        return (time.perf_counter() - start) / len(calls[name])
+
+    for name in calls:
+        once(name)
+    rounds: list[list[float]] = []
+    end = time.perf_counter() + seconds
+    while len(rounds) < 5 or (time.perf_counter() < end and len(rounds) < 200):
+        rounds.append([once(name) for name in calls])
+    return dict(zip(calls, np.array(rounds).T, strict=True))
+
+
+def summary(times: np.ndarray) -> dict[str, float]:
+    low, middle, high = np.percentile(times * 1e3, (10, 50, 90))
+    return {"median_ms": round(middle, 4), "p10_ms": round(low, 4), "p90_ms": round(high, 4), "rounds": len(times)}
+
+
+def row(case: Case, threads: int, inputs: list[tuple], seconds: float) -> dict[str, Any]:
+    """Judge and time one case on so many threads."""
+    cpu.set_threads(threads)
+    rivals.threads_of_torch(1 if case.per_frame else threads)
+    wrong = error(case, inputs[0])
+    result: dict[str, Any] = {"case": case.name, "kernel": case.kernel, "threads": threads, "error": wrong}
+    if not wrong <= case.tolerance:
+        return {**result, "gate": f"red: {wrong:.3g} is above {case.tolerance:.3g}; not timed"}
+    calls, missing = contenders(case, inputs)
+    with ThreadPoolExecutor(threads) as pool:
+        times = turns(calls, pool, threads, seconds)
+    ratios = {name: round(float(np.median(times[name] / times[OURS])), 3) for name in calls if name != OURS}
+    targets = [
+        {"rival": t.rival, "at_least": t.factor, "met": ratios[t.rival] >= t.factor}
+        for t in case.targets
+        if t.threads == threads and t.rival in ratios
+    ]
+    result |= {"gate": "green", "times": {name: summary(t) for name, t in times.items()}, "speedup": ratios}
+    result |= {"targets": targets, "missing": missing}
+    if not all(t["met"] for t in targets):
+        result["limit"] = case.limit
+    return result
+
+
+def commit() -> str:
+    """The commit that was measured, marked where the kernels differ from it."""
+    root = Path(__file__).parents[1]
+    try:
+        said = [
+            subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+            for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--", "kernels", "bench"])
+        ]
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    changed = [line for line in said[1].splitlines() if not line.endswith(".json")]
+    return said[0] + (" + changes" if changed else "")
+
+
+def machine() -> dict[str, Any]:
+    """What was measured on: processor, cores, system, versions, and how busy it was."""
+    name = platform.processor()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "absent"
+    return {
+        "cpu": name,
+        "cores": cores,
+        "system": platform.platform(),
+        "load": os.getloadavg()[0],
+        "versions": versions,
+    }
+
+
+def run(names: list[str], seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure the cases whose name contains one of `names` (all without any): the record that becomes JSON."""
+    rivals.one_thread_each()
+    record: dict[str, Any] = {"commit": commit(), "date": time.strftime("%Y-%m-%d"), "machine": machine()}
+    record["ceilings_gb_per_s"] = ceilings.measure()
+    record["rows"] = []
+    for case in CASES:
+        if names and not any(name in case.name for name in names):
+            continue
+        inputs = case.make(np.random.default_rng(1))
+        for threads in (1, 2):
+            if threads > record["machine"]["cores"]:
+                continue
+            result = row(case, threads, inputs, seconds)
+            record["rows"].append(result)
+            ours = result["times"][OURS]["median_ms"] if "times" in result else float("nan")
+            ratios = ", ".join(f"{ratio:.2f} x {name}" for name, ratio in result.get("speedup", {}).items())
+            say(f"{case.name:34} {threads}t {ours:9.3f} ms  {ratios}  {result['gate']}")
+    cpu.set_threads(None)
+    return record
