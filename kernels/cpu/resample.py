@@ -220,7 +220,7 @@ def downsample_bicubic(frame: NDArray, size: tuple[int, int], out: NDArray | Non
     out = writing(out, (*size, *frame.shape[2:]))
     first, weights = _dots(width, size[1])
     acc = np.empty((channels, size[0], width + weights.shape[1]), np.float32)
-    work = np.empty((size[0] + _RESULTS) * _COLUMNS, np.float32)
+    work = aligned((1, (size[0] + _RESULTS) * _COLUMNS))[0]
     _shrink_rows(frame.reshape(height, -1), *_tiles(height, size[0]), work, acc)
     _shrink_columns(acc, first, weights, out.reshape(*size, channels))
     return out
