@@ -13,7 +13,7 @@ from fastmag.kernels import scalars
 
 # "contract" allows fused multiply-adds; "reassoc" lets sums run in vector lanes. The other fast-math flags would let
 # the compiler assume that NaN and infinity never occur, and drop the guards that keep them out.
-_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
 
 
 def _stamp() -> tuple[float, int]:
@@ -23,11 +23,11 @@ def _stamp() -> tuple[float, int]:
 
 def kernel(function: Callable) -> Any:
     """Compile a loop over arrays on first use and keep the machine code on disk for the next process."""
-    compiled = numba.njit(**_OPTIONS)(function)
+    compiled: Any = numba.njit(**_OPTIONS)(function)
     with contextlib.suppress(RuntimeError):  # no folder can be written: compile once per process
         compiled.enable_caching()
         # Numba looks only at the kernel's own file to see whether its cache is stale; the scalars are inlined into it.
-        file = getattr(compiled._cache, "_cache_file", None)
+        file: Any = getattr(compiled._cache, "_cache_file", None)
         if hasattr(file, "_source_stamp"):
             file._source_stamp = (file._source_stamp, _stamp())
     return compiled

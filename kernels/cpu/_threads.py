@@ -17,7 +17,7 @@ _pool: ThreadPoolExecutor | None = None
 
 def threads() -> int:
     """Threads that one kernel may use: those of `set_threads`, or the processor's (NUMBA_NUM_THREADS is respected)."""
-    return _limit or numba.config.NUMBA_NUM_THREADS
+    return _limit or getattr(numba.config, "NUMBA_NUM_THREADS")  # noqa: B009 (set at run time)
 
 
 def set_threads(count: int | None) -> None:
