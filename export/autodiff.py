@@ -14,7 +14,7 @@ from fastmag.errors import InputError
 from fastmag.export import rules_layers, rules_shape  # noqa: F401  (they register their rules)
 from fastmag.export.onnx_files import load, without_traces
 from fastmag.export.rules import RULES
-from fastmag.export.tape import Cotangent, Shape, Tape
+from fastmag.export.tape import Cotangent, Shape, Tape, refusal
 
 OLDEST_OPSET = 13
 # Operators whose output does not change with small changes of their input: the gradient stops there.
@@ -35,10 +35,13 @@ def gradient_model(forward: onnx.ModelProto | str | Path | bytes) -> onnx.ModelP
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     without_traces(model)
-    _rename(model.graph, *_ends(model))
-    _refuse_unsupported(_path(model.graph)[1])
-    model = _with_shapes(model)
-    tape, path = _tape(model)
+    try:
+        _rename(model.graph, *_ends(model))
+        _refuse_unsupported(_path(model.graph)[1])
+        model = _with_shapes(model)
+        tape, path = _tape(model)
+    except (UnicodeDecodeError, LookupError) as error:  # names that are no text, types that do not exist
+        raise InputError(f"the model is damaged ({error}); export it again") from error
     return _assemble(model, tape, _walk(tape, path))
 
 
@@ -142,12 +145,14 @@ def _tape(model: onnx.ModelProto) -> tuple[Tape, list[onnx.NodeProto]]:
 
 
 def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with the shape of every tensor that can be inferred."""
+    """The model with the shape of every tensor that can be inferred, once ONNX finds it valid."""
     try:
-        return shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        shaped = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        onnx.checker.check_model(shaped)
+        return shaped
     except Exception as error:  # the C++ side raises classes of its own
         why = " ".join(str(error).split())[:200]
-        raise InputError(f"the model's shapes do not fit together ({why}); export it again") from error
+        raise InputError(f"the model is not valid or its shapes do not fit together ({why}); export it again") from error
 
 
 def _refuse_unsupported(path: list[onnx.NodeProto]) -> None:
@@ -171,11 +176,20 @@ def _walk(tape: Tape, path: list[onnx.NodeProto]) -> Cotangent:
             continue
         if any(name in cotangents for name in node.output[1:]):
             raise InputError(f"cannot differentiate {node.op_type} (node {node.name!r}) through more than one output")
-        for name, to_input in RULES[node.op_type](tape, node, g).items():
+        for name, to_input in _apply_rule(tape, node, g).items():
             if name in tape.active:
                 known = cotangents.get(name)
                 cotangents[name] = to_input if known is None else tape.sum(known, to_input)
     return tape.spread_batch(tape.applied(cotangents["X"]), "X")
+
+
+def _apply_rule(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
+    try:
+        return RULES[node.op_type](tape, node, g)
+    except InputError:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise refusal(node, f"its attributes and inputs do not fit together ({error})") from error
 
 
 def _assemble(model: onnx.ModelProto, tape: Tape, g: Cotangent) -> onnx.ModelProto:
