@@ -152,7 +152,7 @@ def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
         return shaped
     except Exception as error:  # the C++ side raises classes of its own
         why = " ".join(str(error).split())[:200]
-        raise InputError(f"the model is not valid or its shapes do not fit together ({why}); export it again") from error
+        raise InputError(f"the model is not valid or its shapes do not fit ({why}); export it again") from error
 
 
 def _refuse_unsupported(path: list[onnx.NodeProto]) -> None:

@@ -251,7 +251,7 @@ def test_refused_as_a_whole() -> None:
     cases.append((net.model(), "change smoothly"))
     net = Net((4,))
     net.op("MatMul", "X", net.weight(5, 1), torch=torch.matmul, out="y")
-    cases.append((net.model(), "do not fit together"))
+    cases.append((net.model(), "do not fit"))
     net = Net((2, 4))
     net.head(net.op("MatMul", "X", net.weight(1, 4, 4), torch=torch.matmul), curved=False)
     cases.append((net.model(), "3 axes"))
