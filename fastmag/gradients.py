@@ -23,9 +23,9 @@ BLOCK = 32_768
 MOST_SAMPLES = 8
 
 # The self-check: sizes of X to try (a normalised difference, a phase, a standardised input), the step of the central
-# differences in those sizes, and how many directions. Right gradients of 200 random networks and two large ones were
-# off by 2e-4 in the median and 2e-2 at most (kinks of ReLU, rounding); wrong ones are off by about 1.
-SIZES, STEP, DIRECTIONS, TOLERANCE = (3e-3, 0.05, 1.0), 1e-3, 4, 0.1
+# differences in those sizes, and how many directions. Right gradients of 212 random networks and two large ones were
+# off by 5e-4 in the median and 5e-2 at most (kinks of ReLU, rounding); wrong ones are off by a third or more.
+SIZES, STEP, DIRECTIONS, TOLERANCE = (3e-3, 0.05, 1.0), 5e-4, 4, 0.15
 
 Array = NDArray[np.float32]
 
