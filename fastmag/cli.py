@@ -142,6 +142,53 @@ def measure(source, signal, table, plot, overwrite, fps, backend, **flags) -> No
 
 
 @cli.command()
+@click.argument("out", metavar="OUT")
+@click.option("--task", type=click.Choice(list("ABCDT")), default="A", show_default=True, help="How the head moves.")
+@click.option("--seconds", type=float, default=12.0, show_default=True)
+@click.option("--fps", type=float, default=30.0, show_default=True)
+@click.option("--size", type=Numbers(int, "W,H"), default="640,480", show_default=True, help="Width and height.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Person, light, motion, noise: all of it.")
+@click.option("--head", type=click.Path(), help="A textured mesh (.obj) in place of the procedural head.")
+@click.option("--pulse/--no-pulse", default=True, show_default=True)
+@click.option("--bpm", type=float, help="Mean rate of the pulse; drawn from the seed by default.")
+@click.option("--amplitude", type=float, help="Relative standard deviation of green skin, such as 0.003.")
+@click.option("--noise", type=float, help="Camera noise in grey levels.")
+@click.option("--lossless", is_flag=True, help="Keep every sample.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+def render(out, size, **options) -> None:
+    """Render a person with a known pulse into the video OUT, and the truth into an .npz file beside it."""
+    from fastmag.synthetic.command import render as make
+
+    truth = make(out, size=(size[1], size[0]), progress=True, **options)
+    click.echo(f"{out}, its truth in {truth}")
+
+
+@cli.group()
+def train() -> None:
+    """Train a network of one's own (needs the extra: pip install 'fastmag[train]')."""
+
+
+@train.command("pulse")
+@click.argument("out", metavar="OUT")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--clips", type=int, default=320, show_default=True, help="Rendered clips; every tenth judges.")
+@click.option("--seconds", type=float, default=8.0, show_default=True, help="Length of a clip.")
+@click.option("--steps", type=int, default=6000, show_default=True)
+@click.option("--head", "heads", type=click.Path(), multiple=True, help="Meshes (.obj) for half of the people.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--bf16", is_flag=True, help="Train in bfloat16: faster where the processor has it.")
+@click.option("--jobs", type=int, help="Processes that render; one per core by default.")
+def train_pulse(out, heads, jobs, **options) -> None:
+    """Train the pulse network into the folder OUT. Stopped at any moment, the same command goes on from there."""
+    try:
+        from fastmag.export.train import Plan
+        from fastmag.export.train import train_pulse as learn
+    except ImportError as error:
+        raise InputError(f"training needs PyTorch ({error}): pip install 'fastmag[train]'") from error
+    click.echo(learn(out, Plan(heads=tuple(heads), **options), jobs).read_text())
+
+
+@cli.command()
 def doctor() -> None:
     """Say what is installed, which backends and providers work here, and why others do not."""
     from fastmag.doctor import report
@@ -157,6 +204,46 @@ def demo(video, out) -> None:
     from fastmag.demo import run
 
     click.echo(run(video, out))
+
+
+@cli.group()
+def evaluate() -> None:
+    """Judge the methods: on rendered people whose truth is known, or on magnified versions of a real clip."""
+
+
+@evaluate.command("people")
+@click.option("--tasks", default="ABCD", show_default=True)
+@click.option("--people", type=int, default=5, show_default=True, help="Unseen people a task.")
+@click.option("--without", type=int, default=5, show_default=True, help="Clips without a pulse.")
+@click.option("--seconds", type=float, default=20.0, show_default=True)
+@click.option("--seed", type=int, help="Of the first person; the held-out people by default.")
+@click.option("--model", type=click.Path(), help="A network of your own.")
+@click.option("--jobs", type=int, default=2, show_default=True)
+@click.option("--json", "record", type=click.Path(), help="Write all figures to this file.")
+def evaluate_people(seed, record, **options) -> None:
+    """Render unseen people, read and magnify their pulse at alpha 10, and compare with the truth."""
+    from fastmag.evaluation import people
+
+    rows = people.evaluate(seed=people.SEED if seed is None else seed, progress=people.say, **options)
+    if record:
+        people.write_record(record, rows, options)
+    click.echo(people.table(rows))
+
+
+@evaluate.command("clip")
+@click.argument("source", metavar="IN")
+@click.argument("magnified", nargs=-1, required=True, metavar="OUT...")
+@click.option("--on", help="Boxes on the target, x0,y0,x1,y1;...; those of MIT's face.mp4 by default.")
+@click.option("--off", help="Boxes off the target.")
+@click.option("--rate", type=float, default=0.88, show_default=True, help="The target's rate in hertz.")
+@click.option("--channel", type=click.IntRange(0, 2), default=1, show_default=True, help="0 red, 1 green, 2 blue.")
+def evaluate_clip(source, magnified, on, off, rate, channel) -> None:
+    """Compare magnified versions of a clip with their source: gain, correlation, leak, PSNR, SSIM."""
+    from fastmag.evaluation import clips
+
+    boxes = (clips.boxes(on) if on else clips.FACE.on, clips.boxes(off) if off else clips.FACE.off)
+    target = clips.Target(*boxes, rate, channel)
+    click.echo(clips.table((path, clips.judge_clip(source, path, target)) for path in magnified))
 
 
 def main() -> None:

@@ -28,6 +28,17 @@ class Target:
 FACE = Target(((200, 80, 330, 140), (150, 280, 220, 340), (300, 280, 370, 340)), ((450, 250, 520, 400),), 0.88)
 
 
+def boxes(text: str) -> tuple[Box, ...]:
+    """Boxes from "x0,y0,x1,y1;x0,y0,x1,y1". Raises InputError for anything else."""
+    try:
+        found = [tuple(int(v) for v in part.split(",")) for part in text.split(";")]
+    except ValueError:
+        found = []
+    if not found or any(len(b) != 4 or b[0] >= b[2] or b[1] >= b[3] or min(b) < 0 for b in found):
+        raise InputError(f"boxes must be x0,y0,x1,y1;... with x0 < x1 and y0 < y1; got {text!r}")
+    return tuple((b[0], b[1], b[2], b[3]) for b in found)
+
+
 def judge_clip(source, magnified, target: Target, ssim_every: int = 10) -> Judgement:
     """Compare two files of one size, frame by frame, in bounded memory; SSIM on the luma of every tenth frame.
 

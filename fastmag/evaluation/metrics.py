@@ -16,7 +16,7 @@ def psnr_of(mean_square: float, peak: float = 255.0) -> float:
 
 
 def ssim(a: np.ndarray, b: np.ndarray, peak: float = 255.0) -> float:
-    """Mean structural similarity of two planes (H, W) (Wang et al. 2004): Gaussian window, sigma 1.5, 11 x 11 pixels."""
+    """Mean structural similarity of two planes (H, W) (Wang et al. 2004): Gaussian window, sigma 1.5, 11 x 11."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     blur = {"sigma": 1.5, "truncate": 5 / 1.5}
     mean_a, mean_b = gaussian_filter(a, **blur), gaussian_filter(b, **blur)

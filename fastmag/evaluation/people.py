@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from fastmag import deepmag, models, passes
+from fastmag import __version__, deepmag, models, passes
 from fastmag.backends import get
 from fastmag.coherent.wave import mean_rate
 from fastmag.color import Cells
+from fastmag.files import WholeFile
 from fastmag.gradients import InputGradient
 from fastmag.params import Pulse
 from fastmag.sources import ArraySource
@@ -142,11 +146,13 @@ def table(rows: list[Row]) -> str:
             return np.mean([getattr(row, name) for row in of])
 
         gains, errors = [r.gain_over_alpha for r in of], [r.rate_error for r in of]
-        lines.append(
-            f"| {task} | {len(of)} | {mean('y_correlation'):.3f} | {np.mean(errors):.2f} / {max(errors):.2f} | "
-            f"{mean('psnr_above_nothing'):+.1f} / {min(r.psnr_above_nothing for r in of):+.1f} | {mean('ceiling'):+.1f} | "
-            f"{min(gains):.2f} - {max(gains):.2f} | {mean('leak'):.3f} |"
-        )
+        worst = min(r.psnr_above_nothing for r in of)
+        cells = (
+            task, len(of), f"{mean('y_correlation'):.3f}", f"{np.mean(errors):.2f} / {max(errors):.2f}",
+            f"{mean('psnr_above_nothing'):+.1f} / {worst:+.1f}", f"{mean('ceiling'):+.1f}",
+            f"{min(gains):.2f} - {max(gains):.2f}", f"{mean('leak'):.3f}",
+        )  # fmt: skip
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     still = [row.added for row in rows if not row.pulse]
     if still:
         lines.append(f"\nwithout a pulse, {len(still)} clips: grey levels added, worst {max(still):.2f}: " +
@@ -154,6 +160,22 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def as_json(rows: list[Row]) -> list[dict]:
-    """Rows as plain data."""
-    return [dataclasses.asdict(row) for row in rows]
+def say(row: Row) -> None:
+    """One line about a clip, as it is done."""
+    found = (
+        f"r {row.y_correlation:.3f}, rate off by {row.rate_error:.2f}, {row.psnr_above_nothing:+.1f} dB"
+        if row.pulse
+        else ""
+    )
+    print(
+        f"{row.task} {row.seed}: {found or 'no pulse'}, added {row.added:.2f}, presence {row.presence:.2f}",
+        file=sys.stderr,
+    )
+
+
+def write_record(path, rows: list[Row], options: dict) -> None:
+    """All figures as JSON, with what was asked for and the version that answered."""
+    record = {"fastmag": __version__, "options": options, "rows": [dataclasses.asdict(row) for row in rows]}
+    file = WholeFile(Path(path))
+    file.path.write_text(json.dumps(record, indent=1) + "\n")
+    file.commit()

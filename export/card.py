@@ -1,0 +1,93 @@
+"""What a trained network comes with: ONNX files, a model card and its learning curve."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fastmag.export.autodiff import gradient_model
+from fastmag.export.onnx_files import save, to_onnx
+from fastmag.export.parity import check_parity
+
+CARD = """# Pulse network
+
+| | |
+| --- | --- |
+| input | `X` (batch, 3, 36, 36) float32: (c' - c) / (c' + c + 8) of RGB grey levels 0..255 at 30 frames/s |
+| output | `y` (batch, 1): the derivative of the blood volume pulse, standard deviation 1 on average |
+| files | `pulse.onnx` (forward), `pulse_gradient.onnx` (`X` -> `G` = dy/dX and `y`), opset 20 |
+| weights | {weights} |
+| data | {clips} rendered clips of {seconds:g} s, tasks A-D and free motion, 30 % through H.264; {people}; seed {seed} |
+| training | {steps} steps of 5 x 40 frames, AdamW {rate:g}, loss 1 - r + 0.1 MSE, mean of weights, torch {torch} |
+| command | `{command}` |
+| gradient against torch | {parity} |
+
+Mean correlation of y with the truth, {held_out} rendered people that were not trained on: {scores}.
+
+{heads}Limits: trained on rendered people only. It reads skin whose pulse shows in 8 bits; strong compression, a face
+that fills less than about a fifth of the picture, or light that flickers near the pulse's rate can defeat it.
+Not for medical use.
+"""
+CREDIT = "The scanned head is by Lee Perry-Smith, triplegangers.com, CC BY 3.0; its shape and skin were varied.\n\n"
+
+
+def publish(out: Path, plan, network, held_out: dict[str, float]) -> Path:
+    """Export the network, prove its gradient, draw the curve and write the card; returns the card's path."""
+    from fastmag.export.train import folded
+
+    module = folded(network)
+    forward = to_onnx(module, network.shape, out / "pulse.onnx")
+    gradient = gradient_model(forward)
+    x = np.random.default_rng(plan.seed).normal(0, 5e-3, (8, *network.shape)).astype(np.float32)
+    parity = check_parity(module, gradient, x)
+    save(gradient, out / "pulse_gradient.onnx")
+    draw_curve(out)
+    path = out / "pulse.md"
+    path.write_text(text(plan, network, held_out, str(parity)))
+    return path
+
+
+def text(plan, network, held_out: dict[str, float], parity: str) -> str:
+    """The model card of a plan and what came out."""
+    heads = [Path(head).name for head in plan.heads]
+    return CARD.format(
+        weights=f"{sum(p.numel() for p in network.parameters()):,}",
+        clips=plan.clips, seconds=plan.seconds, seed=plan.seed, steps=plan.steps, rate=plan.learning_rate,
+        people=f"55 % on the head {', '.join(heads)}, the rest procedural" if heads else "procedural heads",
+        torch=torch.__version__.split("+")[0], command=command(plan), parity=parity, held_out=plan.clips // 10,
+        scores=", ".join(f"{task} {r:.3f}" for task, r in held_out.items()), heads=CREDIT if heads else "",
+    )  # fmt: skip
+
+
+def command(plan) -> str:
+    """The command that makes this network again."""
+    heads = "".join(f" --head {Path(head).name}" for head in plan.heads)
+    bf16 = " --bf16" if plan.bf16 else ""
+    return (
+        f"fastmag train pulse OUT --seed {plan.seed} --clips {plan.clips} --seconds {plan.seconds:g} "
+        f"--steps {plan.steps}{bf16}{heads}"
+    )
+
+
+def draw_curve(out: Path) -> None:
+    """curve.png from curve.csv: held-out correlation by task, and the loss."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    with (out / "curve.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    steps = [int(row["step"]) for row in rows]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for task in [name for name in rows[0] if name not in ("step", "loss")]:
+        left.plot(steps, [float(row[task]) for row in rows], label=task)
+    left.set(xlabel="step", ylabel="correlation of y with the truth, held-out people")
+    left.legend()
+    right.plot(steps, [float(row["loss"]) for row in rows], color="black", lw=0.8)
+    right.set(xlabel="step", ylabel="loss of a batch")
+    figure.savefig(out / "curve.png", dpi=110)
+    plt.close(figure)

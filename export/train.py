@@ -1,0 +1,195 @@
+"""Train the pulse network: `train_pulse`, behind `fastmag train pulse`. Seeded, resumable, on the CPU or a GPU."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fastmag.errors import InputError
+from fastmag.export import card, pulse_data
+from fastmag.export.networks import Folded, PulseNet
+from fastmag.progress import Progress
+
+WINDOW, BATCH = 40, 5  # frames in a window, windows in a batch
+DECAY = 0.998  # of the running mean of the weights, which is what is exported
+REPORT = 250  # steps between two lines of the learning curve
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides what comes out: the same plan and torch release give the same network."""
+
+    seed: int = 0
+    clips: int = 320
+    seconds: float = 8.0
+    steps: int = 6000
+    learning_rate: float = 1e-3
+    heads: tuple[str, ...] = ()
+    device: str = "cpu"
+    bf16: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("clips", 2), ("steps", 1), ("seconds", 2.0), ("learning_rate", 1e-9)):
+            if not getattr(self, name) >= least:
+                raise InputError(f"{name} must be at least {least}; got {getattr(self, name)}")
+        for head in self.heads:
+            if not Path(head).is_file():
+                raise InputError(f"{head} does not exist; expected a mesh (.obj): check --head")
+        if self.device != "cpu" and not torch.cuda.is_available():
+            raise InputError(f"device {self.device} is not available here: leave --device out to train on the CPU")
+
+
+def train_pulse(out, plan: Plan, jobs: int | None = None, progress=True) -> Path:
+    """Render the data, train, and write pulse.onnx, pulse_gradient.onnx, the card and the learning curve into `out`.
+
+    Stopped at any moment, the same call goes on where it was. Raises InputError if `out` holds another plan.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    claim(out, plan)
+    jobs = jobs or len(os.sched_getaffinity(0))
+    with Progress(plan.clips, "render", progress, "clip") as bar:
+        paths = pulse_data.render_all(out / "data", plan.seed, plan.clips, plan.seconds, plan.heads, jobs, bar.step)
+    clips = [pulse_data.load(path, i) for i, path in enumerate(paths)]
+    network = learn(out, plan, clips, progress)
+    return card.publish(out, plan, network, scores(network, clips, plan.device))
+
+
+def claim(out: Path, plan: Plan) -> None:
+    """Write the plan, or make sure that the folder's own is the same."""
+    path, mine = out / "plan.json", json.dumps(asdict(plan), indent=1)
+    if path.exists() and json.loads(path.read_text()) != json.loads(mine):
+        raise InputError(f"{out} holds a run of another plan (plan.json): choose another folder, or the same options")
+    path.write_text(mine)
+
+
+def pearson(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Correlation along the last axis."""
+    a, b = a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True)
+    return (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1) + 1e-6)
+
+
+def loss_of(y: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """1 - r over each window, plus a tenth of the squared error, which alone would ruin the map (windows, frames)."""
+    return 1 - pearson(y, truth).mean() + 0.1 * ((y - truth) ** 2).mean()
+
+
+def windows(clips: Sequence, plan: Plan, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The batch of one step, drawn by (seed, step) alone: windows of X with their y, mirrored, reversed, shifted."""
+    rng = np.random.default_rng([plan.seed, step, 5])
+    xs, ys = [], []
+    for clip in (clips[i] for i in rng.integers(0, len(clips), BATCH)):
+        start = int(rng.integers(0, len(clip.x) - WINDOW + 1))
+        x, y = torch.from_numpy(clip.x[start : start + WINDOW]), torch.from_numpy(clip.y[start : start + WINDOW])
+        if rng.random() < 0.5:
+            x = x.flip(-1)
+        if rng.random() < 0.5:  # time backwards: X and y change their signs
+            x, y = -x, -y
+        if rng.random() < 0.3:
+            x = torch.roll(x, (int(rng.integers(-4, 5)), int(rng.integers(-4, 5))), (-2, -1))
+        xs.append(x)
+        ys.append(y)
+    return torch.cat(xs), torch.stack(ys)
+
+
+def learn(out: Path, plan: Plan, clips: Sequence, progress) -> PulseNet:
+    """Train to the end of the plan from the last checkpoint; returns the network with the mean weights."""
+    torch.manual_seed(plan.seed)
+    network = PulseNet().to(plan.device, memory_format=torch.channels_last)
+    mean = PulseNet().to(plan.device)
+    mean.load_state_dict(network.state_dict())
+    optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-4)
+    first = restore(out / "checkpoint.pt", network, mean, optimizer)
+    known = [clip for clip in clips if not clip.held_out]
+    with Progress(plan.steps, "train", progress, "step") as bar:
+        bar.step(first)
+        for step in range(first, plan.steps):
+            rate = plan.learning_rate * schedule(step, plan.steps)
+            loss = update(network, optimizer, rate, *windows(known, plan, step), plan)
+            with torch.no_grad():
+                keep = min(DECAY, (step + 1) / (step + 10))
+                for a, b in zip(mean.parameters(), network.parameters(), strict=True):
+                    a.lerp_(b, 1 - keep)
+            bar.step()
+            if (step + 1) % REPORT == 0 or step + 1 == plan.steps:
+                note(out, step + 1, loss, scores(mean, clips, plan.device))
+                store(out / "checkpoint.pt", step + 1, network, mean, optimizer)
+    return mean.eval().cpu()
+
+
+def update(network, optimizer, rate: float, x: torch.Tensor, y: torch.Tensor, plan: Plan) -> float:
+    """One step of AdamW with clipped gradients; returns the loss."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    x, y = x.to(plan.device, memory_format=torch.channels_last), y.to(plan.device)
+    with torch.autocast(plan.device.split(":")[0], torch.bfloat16, enabled=plan.bf16):
+        guess = network(x)
+    loss = loss_of(guess.float().view(y.shape), y)
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    return float(loss.detach())
+
+
+def schedule(step: int, steps: int) -> float:
+    """A warm-up of 50 steps, then half a cosine down to 2 %."""
+    return min(1.0, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * step / steps)))
+
+
+@torch.no_grad()
+def scores(network: PulseNet, clips: Sequence, device: str) -> dict[str, float]:
+    """Mean correlation of y with the truth over the held-out people, by task."""
+    by_task: dict[str, list[float]] = {}
+    for clip in clips:
+        if clip.held_out:
+            y = network(torch.from_numpy(clip.x).to(device)).cpu()
+            by_task.setdefault(clip.task, []).append(float(pearson(y, torch.from_numpy(clip.y))))
+    return {task: round(float(np.mean(values)), 4) for task, values in sorted(by_task.items())}
+
+
+def note(out: Path, step: int, loss: float, held_out: dict[str, float]) -> None:
+    """One more line of the learning curve, in place of any later one from before a resume."""
+    path = out / "curve.csv"
+    rows = list(csv.DictReader(path.open())) if path.exists() else []
+    rows = [row for row in rows if int(row["step"]) < step]
+    rows.append({"step": step, "loss": f"{loss:.4f}", **held_out})
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, ["step", "loss", *held_out])
+        table.writeheader()
+        table.writerows(rows)
+
+
+def store(path: Path, step: int, network, mean, optimizer) -> None:
+    """The checkpoint, whole or not at all."""
+    state = {
+        "step": step,
+        "network": network.state_dict(),
+        "mean": mean.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    torch.save(state, path.with_suffix(".part"))
+    os.replace(path.with_suffix(".part"), path)
+
+
+def restore(path: Path, network, mean, optimizer) -> int:
+    """Load a checkpoint if there is one; returns the steps it has behind it."""
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True)
+    network.load_state_dict(state["network"])
+    mean.load_state_dict(state["mean"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"]
+
+
+def folded(network: PulseNet) -> Folded:
+    """The network as it is exported."""
+    return Folded(network).eval()
