@@ -1,0 +1,50 @@
+"""Blood volume pulse and breath over time."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.signal import butter, sosfiltfilt
+
+
+def wander(rng: np.random.Generator, n: int, fps: float, seconds: float, std: float, top_hz: float = 4.0) -> np.ndarray:
+    """A smooth random walk around 0, (n,): Ornstein-Uhlenbeck with that time constant, nothing above `top_hz`."""
+    extra = int(2 * fps) + 16
+    keep = np.exp(-1 / (seconds * fps))
+    steps = rng.normal(size=n + 2 * extra)
+    walk = np.empty_like(steps)
+    level = steps[0]
+    for i, step in enumerate(steps):
+        level = keep * level + step * np.sqrt(1 - keep * keep)
+        walk[i] = level
+    sos = butter(2, min(top_hz, 0.45 * fps), fs=fps, output="sos")
+    walk = sosfiltfilt(sos, walk)[extra : extra + n]
+    return std * walk / max(float(walk.std()), 1e-9)
+
+
+def breath(rng: np.random.Generator, n: int, fps: float) -> np.ndarray:
+    """Respiration (n,), about -1..1, 10 to 22 breaths a minute with varying depth."""
+    rate = rng.uniform(10, 22) / 60 * (1 + wander(rng, n, fps, 6, 0.08, 0.3))
+    phase = 2 * np.pi * np.cumsum(rate) / fps + rng.uniform(0, 2 * np.pi)
+    return (1 + wander(rng, n, fps, 6, 0.15, 0.3)) * (np.sin(phase) + 0.2 * np.sin(2 * phase + 1.0))
+
+
+def pulse(
+    rng: np.random.Generator, n: int, fps: float, bpm: float | None = None, breathing: np.ndarray | None = None
+) -> tuple[np.ndarray, float]:
+    """Blood volume pulse (n,) float32 of zero mean and unit standard deviation, and its mean rate in beats per minute.
+
+    Three harmonics with random strength and phase; the rate varies by 1 to 5 % (heart-rate variability) and with the
+    breath (sinus arrhythmia), and so does the height. bpm: mean rate, by default drawn from 48..120.
+    """
+    bpm = rng.uniform(48, 120) if bpm is None else bpm
+    air = np.zeros(n) if breathing is None else breathing
+    variability = wander(rng, n, fps, 3.0, rng.uniform(0.01, 0.05), 1.0) + rng.uniform(0, 0.04) * air
+    rate = bpm / 60 * (1 + variability - variability.mean())
+    phase = 2 * np.pi * np.cumsum(rate) / fps + rng.uniform(0, 2 * np.pi)
+    second, third = rng.uniform(0.2, 0.5), rng.uniform(0.03, 0.18)
+    shift2, shift3 = rng.normal(-0.9, 0.4), rng.normal(-1.8, 0.5)
+    height = 1 + wander(rng, n, fps, 3.0, 0.15, 1.0) + rng.uniform(0, 0.12) * air
+    wave = height * (np.cos(phase) + second * np.cos(2 * phase + shift2) + third * np.cos(3 * phase + shift3))
+    wave = wave + rng.uniform(0, 0.15) * air  # the baseline follows the breath
+    wave = wave - wave.mean()
+    return (wave / wave.std()).astype(np.float32), float(bpm)
