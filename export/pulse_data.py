@@ -13,7 +13,7 @@ import numpy as np
 from fastmag.coherent.estimate import DELTA
 
 SIZE = (144, 192)  # rows and columns that are rendered: 21 pixels a cell, whose noise is that of a poor camera
-HELD_OUT = 10  # every tenth person judges and is never trained on
+HELD_OUT = 10  # one person in ten judges and is never trained on
 TASKS = "AATTTBCCDD"
 HARD = ("moving", "flicker", "wild")
 
@@ -73,6 +73,11 @@ def render_all(
     return paths
 
 
+def held_out(index: int) -> bool:
+    """Whether clip `index` judges: one in ten, of every task in turn (the tasks repeat every ten clips, too)."""
+    return (7 * index + index // HELD_OUT) % HELD_OUT == HELD_OUT - 1
+
+
 def load(path: Path, index: int) -> ClipFile:
     """Read one clip and form its X (Eq. 15) and y, the standardised derivative of the pulse."""
     data = np.load(path)
@@ -81,4 +86,4 @@ def load(path: Path, index: int) -> ClipFile:
     y = np.diff(p)
     y = (y - y.mean()) / max(y.std(), 1e-9)
     x = np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)
-    return ClipFile(x, y.astype(np.float32), str(data["task"]), index % HELD_OUT == HELD_OUT - 1)
+    return ClipFile(x, y.astype(np.float32), str(data["task"]), held_out(index))
