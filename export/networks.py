@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
@@ -36,10 +38,10 @@ class Folded(nn.Module):
     def __init__(self, network: PulseNet):
         super().__init__()
         self.body = nn.Sequential(*network.body)
-        first = nn.Conv2d(3, network.body[0].out_channels, 3, padding=1)
+        first = copy.deepcopy(network.body[0])
+        assert isinstance(first, nn.Conv2d)
         with torch.no_grad():
-            first.weight.copy_(network.body[0].weight / SCALE)
-            first.bias.copy_(network.body[0].bias)
+            first.weight /= SCALE
         self.body[0] = first
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:

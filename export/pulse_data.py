@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fastmag.coherent.estimate import DELTA
+from fastmag.processes import pool
 
 SIZE = (144, 192)  # rows and columns that are rendered: 21 pixels a cell, whose noise is that of a poor camera
 HELD_OUT = 10  # one person in ten judges and is never trained on
@@ -60,12 +60,18 @@ def render(folder: Path, seed: int, index: int, seconds: float, heads: Sequence[
 
 
 def render_all(
-    folder: Path, seed: int, clips: int, seconds: float, heads: Sequence[str], jobs: int, step: Callable[[], None]
+    folder: Path,
+    seed: int,
+    clips: int,
+    seconds: float,
+    heads: Sequence[str],
+    jobs: int | None,
+    step: Callable[[], None],
 ) -> list[Path]:
     """All clips, by `jobs` processes; `step` is called after each."""
     folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(jobs) as pool:
-        futures = [pool.submit(render, folder, seed, i, seconds, heads) for i in range(clips)]
+    with pool(jobs) as workers:
+        futures = [workers.submit(render, folder, seed, i, seconds, heads) for i in range(clips)]
         paths = []
         for future in futures:
             paths.append(future.result())

@@ -54,7 +54,6 @@ def train_pulse(out, plan: Plan, jobs: int | None = None, progress=True) -> Path
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     claim(out, plan)
-    jobs = jobs or len(os.sched_getaffinity(0))
     with Progress(plan.clips, "render", progress, "clip") as bar:
         paths = pulse_data.render_all(out / "data", plan.seed, plan.clips, plan.seconds, plan.heads, jobs, bar.step)
     clips = [pulse_data.load(path, i) for i, path in enumerate(paths)]
@@ -102,7 +101,8 @@ def windows(clips: Sequence, plan: Plan, step: int) -> tuple[torch.Tensor, torch
 def learn(out: Path, plan: Plan, clips: Sequence, progress) -> PulseNet:
     """Train to the end of the plan from the last checkpoint; returns the network with the mean weights."""
     torch.manual_seed(plan.seed)
-    network = PulseNet().to(plan.device, memory_format=torch.channels_last)
+    network = PulseNet().to(plan.device)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = PulseNet().to(plan.device)
     mean.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-4)

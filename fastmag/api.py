@@ -13,11 +13,11 @@ import numpy as np
 from fastmag import backends, deepmag, models
 from fastmag.errors import DamagedVideo, InputError
 from fastmag.gradients import InputGradient
-from fastmag.video.media import check_fps
 from fastmag.params import Pulse
 from fastmag.presets import method as method_of
 from fastmag.progress import Stages
 from fastmag.sources import ArraySink, ArraySource, FileSource, like, to_numpy
+from fastmag.video.media import check_fps
 from fastmag.vitals import Measurement, measure_pulse
 
 
@@ -55,11 +55,11 @@ def magnify(
     if not _is_path(source):
         if destination is not None:
             raise InputError("an array comes back as an array: leave destination out, or pass a path as source")
-        clip = ArraySource(to_numpy(source), _array_fps(fps), params.roi)
-        sink = ArraySink(clip)
+        frames = ArraySource(to_numpy(source), _array_fps(fps), params.roi)
+        changed = ArraySink(frames)
         with Stages(progress) as stages:
-            deepmag.magnify_pulse(clip, sink, params, _network(params), ops, stages)
-        return like(sink.array, source)
+            deepmag.magnify_pulse(frames, changed, params, _network(params), ops, stages)
+        return like(changed.array, source)
     if destination is None:
         raise InputError("a video file needs a destination: name the file to write")
     from fastmag.video import Writer
@@ -68,7 +68,7 @@ def magnify(
     sink = Writer(destination, clip.info, source, overwrite=overwrite, **writing)
     with Stages(progress) as stages:
         try:
-            frames, sections, _ = deepmag.magnify_pulse(
+            count, sections, _ = deepmag.magnify_pulse(
                 clip, _Strict(sink, clip, strict), params, _network(params), ops, stages
             )
         except _Broken:
@@ -78,7 +78,7 @@ def magnify(
     if clip.damage:
         warnings.warn(DamagedVideo(f"{clip.damage}; what was decoded is magnified and whole"), stacklevel=2)
     rate, quality, message = describe(sections)
-    return Report(Path(destination), frames, time.perf_counter() - began, rate, quality, message, clip.damage)
+    return Report(Path(destination), count, time.perf_counter() - began, rate, quality, message, clip.damage)
 
 
 def measure(source, signal: str = "pulse", *, fps=None, backend: str = "auto", progress=False, roi=None,

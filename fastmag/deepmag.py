@@ -85,12 +85,11 @@ def differences(cells: np.ndarray, ops: Ops) -> np.ndarray:
 def paper_change(spool: Spool, fps: float, params: Pulse, network, ops: Ops, progress=passes.silent) -> Spool:
     """The change of cells by the paper's form: Eq. 15, 1-4, 16 and 17, to the letter."""
     gradient, count = at_rate(network, fps), len(spool)
-    options = {"step_size": params.step_size * params.strength, "n_steps": params.n_steps, "rule": params.rule}
     change = Spool(spool.shape, budget=spool.budget)
     change.append(np.zeros(spool.shape))
     for start in range(0, count - 1, BATCH):
         x = differences(spool.read(start, min(start + BATCH + 1, count)), ops)
-        change.append((ascend(x, gradient, ops, **options) - x).transpose(0, 2, 3, 1))
+        change.append((ascend(x, gradient, ops, **params.updates) - x).transpose(0, 2, 3, 1))
         progress("ascend", min(start + BATCH, count), count)
     passes.bandpass_spool(change, butterworth(params.passband, fps), ops, start=1)
     magnified = np.maximum(spool.read(0, 1)[0], 0)
@@ -112,7 +111,7 @@ def coherent_change(spool: Spool, fps: float, params: Pulse, network, ops: Ops, 
         cells = spool.read(start, stop)
         y, share = read_pulse(cells, fps, network, ops)
         section = estimate(cells, y, share, fps, params.passband, ops)
-        added = section.change(cells, params.alpha)
+        added = section.change(cells, params.gain)
         ramp = np.linspace(0, 1, len(faded), dtype=np.float32).reshape(-1, 1, 1, 1)
         added[: len(faded)] = faded * (1 - ramp) + added[: len(faded)] * ramp
         keep = spans[k + 1][0] - start if k + 1 < len(spans) else stop - start

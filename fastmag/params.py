@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from fastmag.errors import InputError
 
@@ -49,6 +50,17 @@ class Pulse:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, default)
         self._check()
+
+    @property
+    def gain(self) -> float:
+        """alpha of the coherent form."""
+        return float(self.alpha or 0.0)
+
+    @property
+    def updates(self) -> dict[str, Any]:
+        """What `ascent.ascend` takes in the paper form: step_size (gamma times strength), n_steps, rule."""
+        gamma = float(self.step_size or 0.0) * float(self.strength or 0.0)
+        return {"step_size": gamma, "n_steps": self.n_steps, "rule": self.rule}
 
     def _check(self) -> None:
         for name, least in (("alpha", 0.0), ("step_size", 0.0), ("strength", 0.0), ("n_steps", 1)):

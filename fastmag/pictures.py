@@ -49,7 +49,8 @@ def compare(before, after) -> Comparison:
     edge = min(len(steady) // 4, 15)
     inner = steady[edge : len(steady) - edge]
     peak, trough = edge + int(inner.argmax()), edge + int(inner.argmin())
-    shown, scans = {}, ([], [])
+    shown: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    scans: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for i, (_, old, new) in enumerate(pairs(before, after)):
         if i in (peak, trough):
             shown[i] = (old.copy(), new.copy())

@@ -23,7 +23,8 @@ class FileSource:
 
         self.path, self._fps, self._cache_bytes = Path(path), fps, cache_bytes
         self.info: VideoInfo = probe(path, fps)
-        self.fps, self.n_frames, self.damage = float(self.info.fps), self.info.n_frames, None
+        self.fps, self.n_frames = float(self.info.fps), self.info.n_frames
+        self.damage: str | None = None
         self.picture = picture_of(self.info, roi)
         self._cache: list[Frame] | None = []
         self._whole = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from typing import IO
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Spool:
         self.shape, self.dtype, self.budget = tuple(shape), np.dtype(dtype), budget
         self.row_bytes = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
         self._memory = np.empty((0, *self.shape), self.dtype)
-        self._file = None
+        self._file: IO[bytes] | None = None
         self._count = 0
 
     def __enter__(self) -> Spool:

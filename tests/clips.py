@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from fastmag.errors import InputError
-from fastmag.video.planes import planar_format
 from fastmag.video import Reader, Writer
+from fastmag.video.planes import planar_format
 
 QUICK = {"preset": "ultrafast"}
 SIZE = (48, 64)

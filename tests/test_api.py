@@ -81,8 +81,8 @@ def test_variable_rate_keeps_time_stamps_and_finds_the_rate(tmp_path):
     """Frames dropped at random: the pulse is still read at its own rate, and every time stamp is kept."""
     from conftest import beating_frames
 
-    from fastmag.video.media import Frame, array_info
     from fastmag.video import Writer
+    from fastmag.video.media import Frame, array_info
 
     frames, rng = beating_frames(360), np.random.default_rng(1)
     keep = np.sort(rng.choice(360, 300, replace=False))

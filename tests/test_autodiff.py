@@ -120,6 +120,8 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, float], Callable[[torch.Tensor], tor
     "softplus": ("Softplus", {}, lambda x: F.softplus(x, threshold=1e9)),
     "neg": ("Neg", {}, torch.neg),
 }
+
+
 def residual(n: Net) -> str:
     """Two ways that meet, of which one has a scale of its own: scales must not be mixed up."""
     a = n.op("Relu", conv(n, "X", (6, 6, 3, 3), padding=SAME), torch=torch.relu)
@@ -235,10 +237,15 @@ OTHERS: dict[str, tuple[tuple[int, ...], Callable[[Net], str]]] = {
                                      torch=lambda x, i=i: x[:, i : i + 3]) for i in (1, 0)), torch=torch.sub),
     ),
 }  # fmt: skip
-CASES = CONVOLUTIONS | POOLS | OTHERS | {
-    name: ((4, 5), lambda n, op=op, f=f, options=options: n.op(op, "X", torch=f, **options))
-    for name, (op, options, f) in ACTIVATIONS.items()
-}
+CASES = (
+    CONVOLUTIONS
+    | POOLS
+    | OTHERS
+    | {
+        name: ((4, 5), lambda n, op=op, f=f, options=options: n.op(op, "X", torch=f, **options))
+        for name, (op, options, f) in ACTIVATIONS.items()
+    }
+)
 
 
 @pytest.mark.parametrize("curved", [False, True], ids=["linear head", "curved head"])

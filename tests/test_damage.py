@@ -10,8 +10,8 @@ import clips
 import numpy as np
 import pytest
 
-from fastmag.video.planes import planar_format
 from fastmag.video import Reader, probe
+from fastmag.video.planes import planar_format
 
 FRONT = {"movflags": "faststart"}
 
@@ -19,6 +19,7 @@ FRONT = {"movflags": "faststart"}
 def count(path: Path) -> tuple[int, str | None]:
     with Reader(path) as reader:
         return sum(1 for _ in reader), reader.damage
+
 
 @pytest.mark.parametrize("name, options", [("a.mp4", FRONT), ("a.mkv", {})])
 @pytest.mark.parametrize("keep", [0.9, 0.5])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fastmag.errors import InputError
-from fastmag.video.planes import planar_format
 from fastmag.video import Frame, Writer, array_info, probe, read_rgb
+from fastmag.video.planes import planar_format
 
 
 @pytest.mark.parametrize(

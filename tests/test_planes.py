@@ -7,8 +7,8 @@ import clips
 import numpy as np
 import pytest
 
-from fastmag.video.planes import delivered, new_frame, planar_format, views
 from fastmag.video import Frame, Reader, Writer, array_info, probe
+from fastmag.video.planes import delivered, new_frame, planar_format, views
 
 
 @pytest.mark.parametrize(

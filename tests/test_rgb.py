@@ -38,9 +38,7 @@ def test_rgb_arrays_keep_their_colours_at_the_default_quality(tmp_path, size):
 @pytest.mark.parametrize("full", [1, 2])
 def test_read_rgb_follows_matrix_and_range(tmp_path, space, matrix, full):
     planes = tuple(np.full(s, v, np.uint8) for s, v in zip(clips.shapes("yuv420p"), (120, 100, 160), strict=True))
-    source = clips.make_clip(
-        tmp_path / "a.mkv", [planes] * 2, options={"qp": "0"}, color_range=full, colorspace=space
-    )
+    source = clips.make_clip(tmp_path / "a.mkv", [planes] * 2, options={"qp": "0"}, color_range=full, colorspace=space)
     luma, cb, cr = (120.0, -28.0, 32.0) if full == 2 else ((120 - 16) / 219 * 255, -28 / 224 * 255, 32 / 224 * 255)
     kr, kb = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}[matrix]
     red, blue = luma + 2 * (1 - kr) * cr, luma + 2 * (1 - kb) * cb

@@ -34,9 +34,7 @@ def test_sound_is_copied_bit_by_bit_and_stays_in_step(tmp_path, extension, codec
 
 def test_start_of_a_broadcast_recording_moves_to_zero_with_its_sound(tmp_path):
     stamps = list(range(60, 105))
-    source = clips.make_clip(
-        tmp_path / "a.ts", clips.smooth(45), stamps=stamps, sound="aac", sound_start=2.2
-    )
+    source = clips.make_clip(tmp_path / "a.ts", clips.smooth(45), stamps=stamps, sound="aac", sound_start=2.2)
     assert clips.times(source)[0] == 2
     result = clips.copy(source, tmp_path / "b.mp4")
     assert -0.1 < clips.times(result)[0] < 0.1

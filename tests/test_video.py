@@ -51,9 +51,7 @@ def test_real_clips_are_read(name, n, width, height, fps, codec):
 def test_variable_rate_keeps_its_time_stamps(tmp_path, extension, preset):
     steps = np.random.default_rng(2).integers(700, 9000, 40)
     stamps = [4321, *(4321 + np.cumsum(steps)).tolist()]
-    source = clips.make_clip(
-        tmp_path / "a.mp4", clips.smooth(41), stamps=stamps, time_base=Fraction(1, 90000)
-    )
+    source = clips.make_clip(tmp_path / "a.mp4", clips.smooth(41), stamps=stamps, time_base=Fraction(1, 90000))
     with Reader(source) as reader:
         read = [f.time for f in reader]
     want = (np.array(stamps) - stamps[0]) / 90000
@@ -64,9 +62,7 @@ def test_variable_rate_keeps_its_time_stamps(tmp_path, extension, preset):
 
 def test_matroska_keeps_time_stamps_to_its_millisecond(tmp_path):
     stamps = np.cumsum(np.random.default_rng(3).integers(700, 9000, 20)).tolist()
-    source = clips.make_clip(
-        tmp_path / "a.mp4", clips.smooth(20), stamps=stamps, time_base=Fraction(1, 90000)
-    )
+    source = clips.make_clip(tmp_path / "a.mp4", clips.smooth(20), stamps=stamps, time_base=Fraction(1, 90000))
     got = clips.times(clips.copy(source, tmp_path / "b.mkv"))
     np.testing.assert_allclose(got - got[0], (np.array(stamps) - stamps[0]) / 90000, rtol=0, atol=1.1e-3)
     again = clips.times(clips.copy(tmp_path / "b.mkv", tmp_path / "c.mp4"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastmag.ops import Ops
 from fastmag.coherent.regression import QUANTISATION, Evidence, V, box
+from fastmag.ops import Ops
 
 PRIOR_MEAN, PRIOR_SPREAD, PRIOR_JITTER = 0.002, 0.0018, 0.4  # relative amplitude of green, its spread, each channel's
 BANDWIDTH_HZ = 1.8  # of the passband: two independent samples per hertz and second

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmag.ops import Ops
-from fastmag.temporal import butterworth
 from fastmag.coherent import amplitude, regression, seed
 from fastmag.coherent.skin import SkinColour, scaled, skin_map
 from fastmag.coherent.wave import Wave, filtered, pulse_wave
+from fastmag.ops import Ops
+from fastmag.temporal import butterworth
 
 DELTA = 4.0  # grey levels added to both frames of a difference: keeps X finite on black
 

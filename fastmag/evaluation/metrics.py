@@ -71,7 +71,8 @@ def judge(
     n = min(len(before), len(after))
     before, after = before[:n], after[:n]
     pairs = [(in_band(before[:, i], fps, rate_hz), in_band(after[:, i], fps, rate_hz)) for i in range(targets)]
-    gain = np.mean([new.rms / old.rms for old, new in pairs])
-    correlation = np.mean([np.corrcoef(old.wave, new.wave)[0, 1] for old, new in pairs])
+    gain = float(np.mean([new.rms / old.rms for old, new in pairs]))
+    correlation = float(np.mean([np.corrcoef(old.wave, new.wave)[0, 1] for old, new in pairs]))
     change = [in_band((after - before)[:, i], fps, rate_hz).rms for i in range(before.shape[1])]
-    return float(gain), float(correlation), float(np.mean(change[targets:]) / max(np.mean(change[:targets]), 1e-12))
+    on, off = float(np.mean(change[:targets])), float(np.mean(change[targets:]))
+    return gain, correlation, off / max(on, 1e-12)

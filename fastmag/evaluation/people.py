@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from fastmag.color import Cells
 from fastmag.files import WholeFile
 from fastmag.gradients import InputGradient
 from fastmag.params import Pulse
+from fastmag.processes import pool
 from fastmag.sources import ArraySource
 
 SEED = 770_000  # of the held-out people: no training run uses seeds from here on
@@ -61,16 +61,20 @@ def judge_person(task: str, seed: int, pulse: bool, seconds: float, params: Puls
     y, _ = deepmag.read_pulse(spool.read(0, len(spool)), fps, network, ops)
     change, sections = deepmag.coherent_change(spool, fps, params, network, ops)
     found = sections[0].found
-    sums = compare(clip, source, cells, change, found.wave.p, params.alpha)
+    sums = compare(clip, source, cells, change, found.wave.p, params.gain)
     rate = 60 * mean_rate(found.wave.p, fps, params.passband)
     truth = clip.p.astype(np.float64)
     error = abs(rate - 60 * mean_rate(truth, fps, params.passband)) if pulse else float("nan")
     correlation = float(np.corrcoef(y, np.diff(truth))[0, 1]) if pulse else float("nan")
     confidence = found.wave.confidence
-    return Row(task, seed, pulse, correlation, rate, error, *sums[:4], found.presence, confidence, found.z, sums[4])
+    above, ceiling, gain, leak, added = sums
+    heard = (found.presence, confidence, found.z)
+    return Row(task, seed, pulse, correlation, rate, error, above, ceiling, gain, leak, *heard, added)
 
 
-def compare(clip, source: ArraySource, cells: Cells, change, p: np.ndarray, alpha: float):
+def compare(
+    clip, source: ArraySource, cells: Cells, change, p: np.ndarray, alpha: float
+) -> tuple[float, float, float, float, float]:
     """(dB above nothing, ceiling in dB, gain / alpha, leak, added) over all frames, one frame at a time."""
     green = clip.pulsation[:: max(1, len(clip.p) // 20), ..., 1].astype(np.float32)
     reference = float(np.percentile(green[green > 0], 90)) if (green > 0).any() else 1.0
@@ -124,8 +128,8 @@ def evaluate(
     work = [(task, seed + 100 * i + k, True, *rest) for i, task in enumerate(tasks) for k in range(people)]
     work += [(tasks[k % len(tasks)], seed + 1000 + k, False, *rest) for k in range(without)]
     rows = []
-    with ProcessPoolExecutor(jobs) as pool:
-        for row in pool.map(_job, work):
+    with pool(jobs) as workers:
+        for row in workers.map(_job, work):
             rows.append(row)
             if progress is not None:
                 progress(row)

@@ -1,8 +1,8 @@
 """Video files in and out: any container and codec that FFmpeg decodes, as planar frames (PyAV).
 
-    with Reader("in.mp4") as reader, Writer("out.mp4", reader.info, "in.mp4") as writer:
-        for frame in reader:
-            writer.write(frame)
+with Reader("in.mp4") as reader, Writer("out.mp4", reader.info, "in.mp4") as writer:
+    for frame in reader:
+        writer.write(frame)
 """
 
 from __future__ import annotations

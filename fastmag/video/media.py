@@ -116,6 +116,15 @@ def array_info(height: int, width: int, fps: Fraction | float, pix_fmt: str = "y
     full = pixels.kind != "yuv"
     tags = ColorTags(range=2 if full else 1, space=0 if pixels.kind == "gbr" else 1, trc=1, primaries=1)
     return VideoInfo(
-        path=Path("array"), width=width, height=height, fps=rate, n_frames=None, duration=None, pix_fmt=pixels.name,
-        matrix="bt709", full_range=full, time_base=1 / rate, tags=tags,
+        path=Path("array"),
+        width=width,
+        height=height,
+        fps=rate,
+        n_frames=None,
+        duration=None,
+        pix_fmt=pixels.name,
+        matrix="bt709",
+        full_range=full,
+        time_base=1 / rate,
+        tags=tags,
     )

@@ -124,7 +124,7 @@ def gray_as_yuv(gray: np.ndarray, source: PixelFormat, target: PixelFormat) -> t
     """A gray plane as YUV planes of `target` with neutral chroma, of the same range: swscale takes all gray for full
     range and would squeeze it."""
     drop = source.bits - target.bits
-    luma = gray.astype(np.uint32)
+    luma: np.ndarray = gray.astype(np.uint32)
     luma = np.minimum((luma + (1 << drop >> 1)) >> drop, target.peak) if drop > 0 else luma << -drop
     luma = luma.astype(target.dtype)
     chroma = np.full(target.shapes(*gray.shape)[1], (target.peak + 1) // 2, target.dtype)

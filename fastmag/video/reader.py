@@ -224,11 +224,22 @@ class Reader:
         context = stream.codec_context
         tags = ColorTags(2 if full else frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries)
         return VideoInfo(
-            path=self.path, width=frame.width, height=frame.height, fps=rate, n_frames=n_frames, duration=duration,
-            pix_fmt=pixels.name, matrix=resolve_matrix(frame.colorspace, frame.height),
-            full_range=full or pixels.kind == "gbr", time_base=1 / fps if fps else stream.time_base,
-            rotation=round(frame.rotation / 90) * 90, codec=context.name, has_audio=bool(self._container.streams.audio),
-            retimed=retimed, tags=tags, sample_aspect_ratio=stream.sample_aspect_ratio or None,
+            path=self.path,
+            width=frame.width,
+            height=frame.height,
+            fps=rate,
+            n_frames=n_frames,
+            duration=duration,
+            pix_fmt=pixels.name,
+            matrix=resolve_matrix(frame.colorspace, frame.height),
+            full_range=full or pixels.kind == "gbr",
+            time_base=1 / fps if fps else stream.time_base,
+            rotation=round(frame.rotation / 90) * 90,
+            codec=context.name,
+            has_audio=bool(self._container.streams.audio),
+            retimed=retimed,
+            tags=tags,
+            sample_aspect_ratio=stream.sample_aspect_ratio or None,
             display_matrix=_display_matrix(frame),
         )
 

@@ -14,9 +14,9 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from fastmag.video.encoders import CONTAINERS, choose_encoding
 from fastmag.errors import InputError
 from fastmag.files import WholeFile, check_destination, is_full, write_error
+from fastmag.video.encoders import CONTAINERS, choose_encoding
 from fastmag.video.media import SPACES, Frame, VideoInfo
 from fastmag.video.planes import gray_as_yuv, new_frame, planar_format
 from fastmag.video.remux import Passengers
