@@ -63,9 +63,8 @@ class Spool:
             raise IndexError(f"rows {start}..{stop} of {self._count}")
         if self._file is None:
             return self._memory[start:stop]
-        data = bytearray((stop - start) * self.row_bytes)
         self._file.seek(start * self.row_bytes)
-        self._file.readinto(data)
+        data = bytearray(self._file.read((stop - start) * self.row_bytes))
         return np.frombuffer(data, self.dtype).reshape(stop - start, *self.shape)
 
     def write(self, start: int, rows: np.ndarray) -> None:
