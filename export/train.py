@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -142,7 +141,7 @@ def update(network, optimizer, rate: float, x: torch.Tensor, y: torch.Tensor, pl
 
 def schedule(step: int, steps: int) -> float:
     """A warm-up of 50 steps, then half a cosine down to 2 %."""
-    return min(1.0, (step + 1) / 50) * (0.02 + 0.49 * (1 + math.cos(math.pi * step / steps)))
+    return float(min(1.0, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * step / steps))))
 
 
 @torch.no_grad()
