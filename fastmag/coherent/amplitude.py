@@ -63,7 +63,7 @@ def regress(signal: np.ndarray, weight: np.ndarray, p_band: np.ndarray, fps: flo
     fit = np.linalg.solve(normal, (basis * weight[:, None]).T @ signal)
     rest = signal - basis @ fit
     scatter = (rest * weight[:, None]).T @ rest / weight.sum()
-    p_power = float((weight * p_band**2).sum() / weight.sum())
+    p_power = max(float((weight * p_band**2).sum() / weight.sum()), 1e-12)
     independent = 2 * BANDWIDTH_HZ * len(p_band) / fps
     return fit[0], scatter / (independent * p_power) + 1e-10 * np.eye(3), float(scatter.sum() / 9 / p_power)
 

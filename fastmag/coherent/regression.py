@@ -13,6 +13,7 @@ FIT_SECONDS, COVARIANCE_SECONDS, RATIO_SECONDS = 6.0, 4.0, 8.0
 QUANTISATION = 0.12  # grey levels: noise of a cell mean from 8-bit rounding and the sensor
 INDEPENDENT = 0.12  # independent samples per frame of an in-band series, over smoothed cells
 LIMITS = (0.3, 2.0)  # of the ratio to the map
+FLOOR = np.float32(1e-8)  # of a variance that remains: far below that of rounding
 FAINTEST = 3e-4  # relative amplitude below which the regression only adds noise
 
 
@@ -49,16 +50,17 @@ def weigh(cells: np.ndarray, log_band: np.ndarray, p_band: np.ndarray, fps: floa
 
 
 def solve(s: dict[tuple[int, int], np.ndarray]) -> list[np.ndarray]:
-    """S^-1 v for a symmetric 3x3 S per cell, by cofactors."""
-    c00 = s[1, 1] * s[2, 2] - s[1, 2] ** 2
-    c01 = s[0, 2] * s[1, 2] - s[0, 1] * s[2, 2]
-    c02 = s[0, 1] * s[1, 2] - s[0, 2] * s[1, 1]
-    c11 = s[0, 0] * s[2, 2] - s[0, 2] ** 2
-    c12 = s[0, 1] * s[0, 2] - s[0, 0] * s[1, 2]
-    c22 = s[0, 0] * s[1, 1] - s[0, 1] ** 2
-    determinant = s[0, 0] * c00 + s[0, 1] * c01 + s[0, 2] * c02
-    rows = ((c00, c01, c02), (c01, c11, c12), (c02, c12, c22))
-    return [sum(V[b] * row[b] for b in range(3)) / determinant for row in rows]
+    """S^-1 v for a symmetric positive 3x3 S per cell, by LDL': light makes S nearly singular, and cofactors cancel."""
+    l10, l20 = s[0, 1] / s[0, 0], s[0, 2] / s[0, 0]
+    d1 = np.maximum(s[1, 1] - l10 * s[0, 1], FLOOR)
+    rest = s[1, 2] - l10 * s[0, 2]
+    l21 = rest / d1
+    d2 = np.maximum(s[2, 2] - l20 * s[0, 2] - l21 * rest, FLOOR)
+    y1 = V[1] - l10 * V[0]
+    y2 = V[2] - l20 * V[0] - l21 * y1
+    x2 = y2 / d2
+    x1 = y1 / d1 - l21 * x2
+    return [V[0] / s[0, 0] - l10 * x1 - l20 * x2, x1, x2]
 
 
 def refine(cells: np.ndarray, evidence: Evidence, p_band: np.ndarray, fps: float, ops: Ops) -> np.ndarray:
