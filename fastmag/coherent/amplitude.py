@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastmag.coherent.regression import QUANTISATION, Evidence, V, box
+from fastmag.coherent.regression import V, Evidence
+from fastmag.coherent.sway import fit, weights
 from fastmag.ops import Ops
 
 PRIOR_MEAN, PRIOR_SPREAD, PRIOR_JITTER = 0.002, 0.0018, 0.4  # relative amplitude of green, its spread, each channel's
@@ -31,29 +32,9 @@ def amplitudes(
 
 
 def skin_signal(cells: np.ndarray, skin: np.ndarray, evidence: Evidence, fps: float, ops: Ops):
-    """Mean log signal of the skin (T, 3) per unit of the map, and how much each frame may say (T,).
-
-    A head that sways, with the heartbeat too, shifts its shading over the cells. So each frame is fitted by the map,
-    per channel, and by one common translation of the log image; the translation is thrown away.
-    """
-    power = ops.smooth_space(box(evidence.residual[..., 1] ** 2, 2.0, fps, ops), 1.0)
-    w = np.where(skin > 0.15, skin, 0) / (power + (QUANTISATION / (cells[..., 1] + 4)) ** 2 + 1e-7)
-    log_cells = np.log(cells + np.float32(4))
-    slopes = (np.gradient(log_cells, axis=2), np.gradient(log_cells, axis=1))
-    total = np.maximum((w * skin**2).sum((1, 2), dtype=np.float64), 1e-9)
-    on_map = np.einsum("thw,thwc->tc", w * skin, evidence.log_band, dtype=np.float64)
-    cross = np.stack([np.einsum("thw,thwc->tc", w * skin, g, dtype=np.float64) for g in slopes], 2)
-    wg = [w[..., None] * g for g in slopes]
-    on_slopes = np.stack([np.einsum("thwc,thwc->t", g, evidence.log_band, dtype=np.float64) for g in wg], 1)
-    power2 = np.array([[np.einsum("thwc,thwc->t", a, b, dtype=np.float64) for b in slopes] for a in wg]).transpose(
-        2, 0, 1
-    )
-    normal = power2 - np.einsum("tci,tcj->tij", cross, cross) / total[:, None, None]
-    normal = normal + (1e-3 * np.trace(power2, axis1=1, axis2=2) + 1e-9)[:, None, None] * np.eye(2)
-    target = on_slopes - np.einsum("tci,tc->ti", cross, on_map) / total[:, None]
-    shift = np.linalg.solve(normal, target[..., None])[..., 0]
-    signal = (on_map - np.einsum("tci,ti->tc", cross, shift)) / total[:, None]
-    return signal, np.minimum(total / (np.median(total) + 1e-9), 3.0)
+    """Mean log signal of the skin (T, 3) per unit of the map, without the sway, and how much each frame may say (T,)."""
+    fitted = fit(cells, skin, evidence.log_band, weights(cells, skin, evidence.residual, fps, ops))
+    return fitted.signal, np.minimum(fitted.weight / (np.median(fitted.weight) + 1e-9), 3.0)
 
 
 def regress(signal: np.ndarray, weight: np.ndarray, p_band: np.ndarray, fps: float):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmag.coherent import amplitude, regression, seed
+from fastmag.coherent import amplitude, regression, seed, sway
 from fastmag.coherent.skin import SkinColour, scaled, skin_map
 from fastmag.coherent.wave import Wave, filtered, pulse_wave
 from fastmag.ops import Ops
@@ -42,9 +42,13 @@ def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, pa
     start = seed.saturate(share, ops)
     near = seed.gate(start, ops)
     colour = SkinColour(log_cells)
+    first = skin_map(start, near, colour)
+
+    residual = regression.unexplained(log_band, p_band, fps, ops)
+    swaying = sway.fit(cells, first, log_band, sway.weights(cells, first, residual, fps, ops))
+    log_band = sway.steady(cells, np.minimum(first, 1), log_band, swaying.shift)
     evidence = regression.weigh(cells, log_band, p_band, fps, ops)
 
-    first = skin_map(start, near, colour)
     beats = regression.refine(first, evidence, p_band, fps, ops)
     prior = skin_map(start * scaled(beats, 90), near, colour)
     skin = regression.refine(prior, evidence, p_band, fps, ops)

@@ -34,9 +34,7 @@ def box(series: np.ndarray, seconds: float, fps: float, ops: Ops) -> np.ndarray:
 
 def weigh(cells: np.ndarray, log_band: np.ndarray, p_band: np.ndarray, fps: float, ops: Ops) -> Evidence:
     """Combine the channels of each cell for the least noise; the noise is what a windowed fit of p leaves."""
-    p = p_band.astype(np.float32)[:, None, None, None]
-    fit = box(log_band * p, FIT_SECONDS, fps, ops) / (box(p * p, FIT_SECONDS, fps, ops) + 1e-12)
-    residual = log_band - fit * p
+    residual = unexplained(log_band, p_band, fps, ops)
     noise = {}
     for a in range(3):
         for b in range(a, 3):
@@ -47,6 +45,13 @@ def weigh(cells: np.ndarray, log_band: np.ndarray, p_band: np.ndarray, fps: floa
     combined = sum(log_band[..., c] * weights[c] for c in range(3))
     precision = sum(V[c] * weights[c] for c in range(3))
     return Evidence(log_band, residual, combined, precision)
+
+
+def unexplained(log_band: np.ndarray, p_band: np.ndarray, fps: float, ops: Ops) -> np.ndarray:
+    """What a fit of p in windows of 6 s leaves of the in-band log signal (T, h, w, 3)."""
+    p = p_band.astype(np.float32)[:, None, None, None]
+    fit = box(log_band * p, FIT_SECONDS, fps, ops) / (box(p * p, FIT_SECONDS, fps, ops) + 1e-12)
+    return log_band - fit * p
 
 
 def solve(s: dict[tuple[int, int], np.ndarray]) -> list[np.ndarray]:

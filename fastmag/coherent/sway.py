@@ -1,0 +1,62 @@
+"""A head that sways, with the heartbeat too, shifts its shading over the cells: find that translation and take it out.
+
+Every frame is fitted by the map, per channel, and by one common translation of the log image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmag.coherent.regression import QUANTISATION, box
+from fastmag.ops import Ops
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Per frame: `signal` (T, 3) per unit of the map, `shift` (T, 2) in cells along x and y, `weight` (T,)."""
+
+    signal: np.ndarray
+    shift: np.ndarray
+    weight: np.ndarray
+
+
+def weights(cells: np.ndarray, skin: np.ndarray, residual: np.ndarray, fps: float, ops: Ops) -> np.ndarray:
+    """1 / residual in-band power on the skin (T, h, w), zero off it; the total power would halve the gain."""
+    power = ops.smooth_space(box(residual[..., 1] ** 2, 2.0, fps, ops), 1.0)
+    return np.where(skin > 0.15, skin, 0) / (power + (QUANTISATION / (cells[..., 1] + 4)) ** 2 + np.float32(1e-7))
+
+
+def slopes_of(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The log image's slopes along x and y, per cell: two (T, h, w, 3)."""
+    log_cells = np.log(cells + np.float32(4))
+    return np.gradient(log_cells, axis=2), np.gradient(log_cells, axis=1)
+
+
+def fit(cells: np.ndarray, skin: np.ndarray, log_band: np.ndarray, weight: np.ndarray) -> Fit:
+    """Least squares over the cells of each frame: log_band = skin * signal + shift . slopes."""
+    slopes = slopes_of(cells)
+    ws = weight * skin
+    total = np.maximum(np.einsum("thw,thw->t", ws, skin, dtype=np.float64), 1e-9)
+    on_map = np.einsum("thw,thwc->tc", ws, log_band, dtype=np.float64)
+    cross = np.stack([np.einsum("thw,thwc->tc", ws, s, dtype=np.float64) for s in slopes], 2)
+    heavy = [weight[..., None] * s for s in slopes]
+    on_slopes = np.stack([np.einsum("thwc,thwc->t", s, log_band, dtype=np.float64) for s in heavy], 1)
+    power = np.array([[np.einsum("thwc,thwc->t", a, b, dtype=np.float64) for b in slopes] for a in heavy])
+    power = power.transpose(2, 0, 1)
+    ridge = 1e-3 * np.trace(power, axis1=1, axis2=2) + 1e-9
+    normal = power - np.einsum("tci,tcj->tij", cross, cross) / total[:, None, None] + ridge[:, None, None] * np.eye(2)
+    target = on_slopes - np.einsum("tci,tc->ti", cross, on_map) / total[:, None]
+    shift = np.linalg.solve(normal, target[..., None])[..., 0]
+    signal = (on_map - np.einsum("tci,ti->tc", cross, shift)) / total[:, None]
+    return Fit(signal, shift, total)
+
+
+def steady(cells: np.ndarray, near: np.ndarray, log_band: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """The in-band log signal without the translation, where `near` (T, h, w) says that the head is."""
+    across, down = slopes_of(cells)
+    moved = shift[:, 0].astype(np.float32)[:, None, None, None] * across
+    moved += shift[:, 1].astype(np.float32)[:, None, None, None] * down
+    moved *= near[..., None]
+    return log_band - moved
