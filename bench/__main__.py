@@ -1,13 +1,15 @@
-"""python -m bench [run|table]: measure the kernels against their rivals, or print the table for the README."""
+"""python -m bench [run|kernels|pipeline|table]: measure against the rivals, or print the tables for the README."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results" / "kernels-cpu.json"
+RESULTS = Path(__file__).parent / "results"
+KERNELS, PIPELINE = RESULTS / "kernels-cpu.json", RESULTS / "pipeline-cpu.json"
 
 
 def table(record: dict[str, Any]) -> str:
@@ -37,22 +39,51 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def measure_kernels(options: argparse.Namespace) -> None:
+    """Time the kernels and write their record."""
+    from bench.runner import run
+
+    write(KERNELS, run(options.only, options.seconds, lambda line: print(line, flush=True)))
+
+
+def measure_pipeline(options: argparse.Namespace) -> None:
+    """Time the pipeline file to file and write its record."""
+    from bench import pipeline
+    from bench.runner import commit, machine
+
+    about = {"commit": commit(), "date": time.strftime("%Y-%m-%d"), "machine": machine()}
+    write(PIPELINE, {**about, **pipeline.run(options.rounds)})
+
+
+def write(path: Path, record: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    print(f"\n{path}\n")
+
+
+def tables() -> str:
+    """Both records as Markdown, as far as they are there."""
+    from bench import pipeline
+
+    found = [(PIPELINE, pipeline.table), (KERNELS, table)]
+    return "\n\n".join(show(json.loads(path.read_text())) for path, show in found if path.exists())
+
+
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=("run", "table"), default="run")
-    parser.add_argument("--only", nargs="*", default=[], metavar="WORDS", help="cases whose name contains one of these")
-    parser.add_argument("--seconds", type=float, default=2.5, help="how long to time a case on one number of threads")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="where the record goes, or is read from")
+    parser.add_argument("command", nargs="?", choices=("run", "kernels", "pipeline", "table"), default="run")
+    parser.add_argument(
+        "--only", nargs="*", default=[], metavar="WORDS", help="kernels whose name contains one of these"
+    )
+    parser.add_argument("--seconds", type=float, default=2.5, help="how long to time a kernel on one number of threads")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of the pipeline, rivals in turns")
     options = parser.parse_args()
-    if options.command == "run":
-        from bench.runner import run
-
-        record = run(options.only, options.seconds, lambda line: print(line, flush=True))
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
-        print(f"\n{options.output}\n")
-    print(table(json.loads(options.output.read_text())))
+    if options.command in ("run", "pipeline"):
+        measure_pipeline(options)
+    if options.command in ("run", "kernels"):
+        measure_kernels(options)
+    print(tables())
 
 
 if __name__ == "__main__":

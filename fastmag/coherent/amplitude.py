@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastmag.coherent.regression import V, Evidence
+from fastmag.coherent.regression import Evidence, V
 from fastmag.coherent.sway import fit, weights
 from fastmag.ops import Ops
 
 PRIOR_MEAN, PRIOR_SPREAD, PRIOR_JITTER = 0.002, 0.0018, 0.4  # relative amplitude of green, its spread, each channel's
 BANDWIDTH_HZ = 1.8  # of the passband: two independent samples per hertz and second
 SHARED_LUMINANCE = 0.01  # part of the luminance noise that no averaging removes
+ATTENUATION = 1.08  # the p that is read correlates with the true one by .96, so the slope on it is too small by that
+Z_PER_CONFIDENCE, ABSENT, PRESENT = 20.0, 1.0, 1.12  # of the gate, set on people that no result is reported on
 
 
 def amplitudes(
@@ -28,11 +30,19 @@ def amplitudes(
     prior = PRIOR_SPREAD**2 * np.outer(v, v) + np.diag((PRIOR_JITTER * PRIOR_MEAN * v) ** 2)
     beta = PRIOR_MEAN * v + prior @ np.linalg.solve(prior + covariance, slope - PRIOR_MEAN * v)
     combination = np.linalg.solve(covariance, v)
-    return beta, float(combination @ slope / np.sqrt(combination @ v))
+    return ATTENUATION * beta, float(combination @ slope / np.sqrt(combination @ v))
+
+
+def presence(confidence: float, z: float) -> float:
+    """Is there a pulse: 0 for no, 1 for yes, by how steady the wave is and how surely the skin carries it.
+
+    A rhythm in the noise of y can be steady; but then the skin does not follow it in the colour of blood.
+    """
+    return float(np.clip((confidence + z / Z_PER_CONFIDENCE - ABSENT) / (PRESENT - ABSENT), 0, 1))
 
 
 def skin_signal(cells: np.ndarray, skin: np.ndarray, evidence: Evidence, fps: float, ops: Ops):
-    """Mean log signal of the skin (T, 3) per unit of the map, without the sway, and how much each frame may say (T,)."""
+    """Mean log signal of the skin (T, 3) per unit of the map, without the sway; how much each frame may say (T,)."""
     fitted = fit(cells, skin, evidence.log_band, weights(cells, skin, evidence.residual, fps, ops))
     return fitted.signal, np.minimum(fitted.weight / (np.median(fitted.weight) + 1e-9), 3.0)
 

@@ -53,5 +53,4 @@ def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, pa
     prior = skin_map(start * scaled(beats, 90), near, colour)
     skin = regression.refine(prior, evidence, p_band, fps, ops)
     beta, z = amplitude.amplitudes(cells, skin, evidence, p_band, fps, ops)
-    presence = float(np.clip((wave.confidence - 0.62) / 0.12, 0, 1))
-    return Estimate(wave, skin, beta, z, presence)
+    return Estimate(wave, skin, beta, z, amplitude.presence(wave.confidence, z))
