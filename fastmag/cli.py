@@ -89,7 +89,7 @@ def magnify(source, destination, method, fps, backend, overwrite, strict, **flag
     """Magnify a subtle change in the video IN and write the video OUT."""
     from fastmag.api import magnify as door
 
-    given = {name: value for name, value in flags.items() if value not in (None, False)}
+    given = {name: value for name, value in flags.items() if value is not None and value is not False}
     names = {field.name for field in dataclasses.fields(Pulse)}
     params = dataclasses.replace(METHODS[method], **fresh(given, names))
     writing = {name: value for name, value in given.items() if name not in names}

@@ -48,7 +48,7 @@ def even(spool: Spool, times: np.ndarray) -> tuple[Spool, np.ndarray, float]:
     grid = np.linspace(times[0], times[-1], len(times))
     fps = (len(times) - 1) / (times[-1] - times[0])
     if np.abs(grid - times).max() * fps < 0.1:
-        return spool, grid, fps
+        return spool, times, fps
     out = Spool(spool.shape, spool.dtype, spool.budget)
     for start in range(0, len(grid), CHUNK):
         at = grid[start : start + CHUNK]

@@ -7,7 +7,7 @@ from typing import IO
 
 import numpy as np
 
-BUDGET = 64 << 20  # bytes in memory: one and a half minutes of cells
+BUDGET = 16 << 20  # bytes in memory: half a minute of cells
 
 
 class Spool:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,29 +122,29 @@ def test_destinations_that_cannot_be(capsys, tmp_path, clip):
     refused(capsys, tmp_path, "magnify", clip, tmp_path / "no" / "out.mp4", word="does not exist")
     refused(capsys, tmp_path, "magnify", clip, tmp_path / "out.xyz", word="change the extension")
     refused(capsys, tmp_path, "magnify", clip, tmp_path, word="is a directory")
-    refused(capsys, tmp_path, "measure", clip, "--csv", existing, word="--overwrite")
+    refused(capsys, tmp_path, "measure", clip, "--csv", existing, word="change the extension")
+    table = tmp_path / "there.csv"
+    table.write_text("mine")
+    refused(capsys, tmp_path, "measure", clip, "--csv", table, word="--overwrite")
 
 
-@pytest.mark.skipif(os.name != "posix" or not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a file on which every write fails")
 def test_a_full_disk_leaves_nothing(capsys, tmp_path, clip, monkeypatch):
     """Every write fails with ENOSPC, as on a disk that has filled up in the middle."""
     from fastmag.files import WholeFile
 
-    monkeypatch.setattr(WholeFile, "__init__", _on_full_disk)
+    def on_full_disk(self, destination):
+        self.destination, self.path = destination, Path("/dev/full")
+
+    monkeypatch.setattr(WholeFile, "__init__", on_full_disk)
+    monkeypatch.setattr(WholeFile, "discard", lambda self: None)
     refused(capsys, tmp_path, "magnify", clip, tmp_path / "out.mkv", "--lossless", word="no room left")
-
-
-def _on_full_disk(self, destination):
-    from pathlib import Path
-
-    self.destination, self.path = destination, Path("/dev/full")
-    self.__class__.discard = lambda self: None
 
 
 @pytest.mark.parametrize("kind", ["missing", "corrupt", "shape", "operator"])
 def test_models_that_cannot_be(capsys, tmp_path, clip, kind):
     model = tmp_path / "model.onnx"
-    words = {"missing": "does not exist", "corrupt": "ONNX", "shape": "36", "operator": "Det"}
+    words = {"missing": "No such file", "corrupt": "ONNX", "shape": "36", "operator": "Det"}
     if kind == "corrupt":
         model.write_bytes(b"\x08\x07garbage" * 20)
     elif kind in ("shape", "operator"):

@@ -29,7 +29,7 @@ def clip(tmp_path_factory):
 def test_magnify_writes_a_video_and_says_what_it_found(clip, tmp_path):
     done = fastmag("magnify", clip, tmp_path / "out.mp4", "--alpha", "12")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"pulse at 7[12]\.\d beats a minute", done.stdout) and done.stderr == ""  # no bar: no terminal
+    assert re.search(r"pulse at 7[0-3]\.\d beats a minute", done.stdout) and done.stderr == ""  # no bar: no terminal
     assert probe(tmp_path / "out.mp4").n_frames == 150
     assert os.listdir(tmp_path) == ["out.mp4"]
 
@@ -59,7 +59,7 @@ def test_measure_prints_and_writes(clip, tmp_path):
     table, plot = tmp_path / "pulse.csv", tmp_path / "pulse.png"
     done = fastmag("measure", clip, "--csv", table, "--plot", plot)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"7[12]\.\d beats a minute \(quality", done.stdout)
+    assert re.search(r"7[0-3]\.\d beats a minute \(quality", done.stdout)
     rows = np.genfromtxt(table, delimiter=",", names=True)
     assert rows.dtype.names == ("time_s", "wave", "rate_bpm") and len(rows) == 150
     np.testing.assert_allclose(np.diff(rows["time_s"]), 1 / 30, atol=2e-4)

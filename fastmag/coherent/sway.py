@@ -12,6 +12,8 @@ import numpy as np
 from fastmag.coherent.regression import QUANTISATION, box
 from fastmag.ops import Ops
 
+BLOCK = 32  # frames
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -36,27 +38,38 @@ def slopes_of(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def fit(cells: np.ndarray, skin: np.ndarray, log_band: np.ndarray, weight: np.ndarray) -> Fit:
     """Least squares over the cells of each frame: log_band = skin * signal + shift . slopes."""
+    parts = [_fit(cells[t], skin[t], log_band[t], weight[t]) for t in blocks(len(cells))]
+    return Fit(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def blocks(count: int) -> list[slice]:
+    """Frames in blocks: their intermediate arrays stay in the cache and out of the peak of memory."""
+    return [slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
+
+
+def _fit(cells: np.ndarray, skin: np.ndarray, log_band: np.ndarray, weight: np.ndarray):
+    """Signal, shift and weight of a block of frames, by the normal equations with the map eliminated."""
     slopes = slopes_of(cells)
     ws = weight * skin
-    total = np.maximum(np.einsum("thw,thw->t", ws, skin, dtype=np.float64), 1e-9)
-    on_map = np.einsum("thw,thwc->tc", ws, log_band, dtype=np.float64)
-    cross = np.stack([np.einsum("thw,thwc->tc", ws, s, dtype=np.float64) for s in slopes], 2)
+    total = np.maximum(np.einsum("thw,thw->t", ws, skin).astype(np.float64), 1e-9)
+    on_map = np.einsum("thw,thwc->tc", ws, log_band)
+    cross = np.stack([np.einsum("thw,thwc->tc", ws, s) for s in slopes], 2).astype(np.float64)
     heavy = [weight[..., None] * s for s in slopes]
-    on_slopes = np.stack([np.einsum("thwc,thwc->t", s, log_band, dtype=np.float64) for s in heavy], 1)
-    power = np.array([[np.einsum("thwc,thwc->t", a, b, dtype=np.float64) for b in slopes] for a in heavy])
-    power = power.transpose(2, 0, 1)
+    on_slopes = np.stack([np.einsum("thwc,thwc->t", s, log_band) for s in heavy], 1)
+    power = np.array([[np.einsum("thwc,thwc->t", a, b) for b in slopes] for a in heavy], np.float64).transpose(2, 0, 1)
     ridge = 1e-3 * np.trace(power, axis1=1, axis2=2) + 1e-9
     normal = power - np.einsum("tci,tcj->tij", cross, cross) / total[:, None, None] + ridge[:, None, None] * np.eye(2)
     target = on_slopes - np.einsum("tci,tc->ti", cross, on_map) / total[:, None]
     shift = np.linalg.solve(normal, target[..., None])[..., 0]
-    signal = (on_map - np.einsum("tci,ti->tc", cross, shift)) / total[:, None]
-    return Fit(signal, shift, total)
+    return (on_map - np.einsum("tci,ti->tc", cross, shift)) / total[:, None], shift, total
 
 
 def steady(cells: np.ndarray, near: np.ndarray, log_band: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """The in-band log signal without the translation, where `near` (T, h, w) says that the head is."""
-    across, down = slopes_of(cells)
-    moved = shift[:, 0].astype(np.float32)[:, None, None, None] * across
-    moved += shift[:, 1].astype(np.float32)[:, None, None, None] * down
-    moved *= near[..., None]
-    return log_band - moved
+    out = np.empty_like(log_band)
+    for t in blocks(len(cells)):
+        moved = sum(
+            shift[t, i].astype(np.float32)[:, None, None, None] * slope for i, slope in enumerate(slopes_of(cells[t]))
+        )
+        out[t] = log_band[t] - moved * near[t][..., None]
+    return out

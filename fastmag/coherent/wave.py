@@ -18,6 +18,7 @@ TOOTH_HZ = 0.15  # half-width of the first tooth: heart-rate variability within 
 HARMONICS = 3
 HOP = 8  # spans overlap by 7/8
 OVERSAMPLING = 4  # of a span's spectrum
+EDGE_SECONDS = 0.5  # where a narrow filter does not yet follow the phase
 WIDE_HZ = (0.6, 8.0)  # everything that a pulse with its harmonics can hold
 
 
@@ -75,11 +76,9 @@ def mean_rate(wave: np.ndarray, fps: float, passband: tuple[float, float]) -> fl
     spectrum, frequency = np.fft.rfft(wave, n), np.fft.rfftfreq(n, 1 / fps)
     taper = np.clip((0.4 * rate - np.abs(frequency - rate)) / (0.1 * rate), 0, 1)
     analytic = np.fft.ifft(np.concatenate([spectrum * taper, np.zeros(n - len(spectrum))]))[: len(wave)]
-    weight = np.abs(analytic) ** 2 * np.hanning(len(wave) + 2)[1:-1]
     turn = np.angle(analytic[1:] * analytic[:-1].conj())
-    if weight.sum() == 0:
-        return rate
-    return float((turn * weight[1:]).sum() / weight[1:].sum() * fps / (2 * np.pi))
+    edge = int(EDGE_SECONDS * fps) if len(turn) > 6 * EDGE_SECONDS * fps else 0
+    return float(turn[edge : len(turn) - edge].mean() * fps / (2 * np.pi)) if turn.any() else rate
 
 
 def comb(q: np.ndarray, fps: float, rate: float) -> np.ndarray:
