@@ -82,8 +82,8 @@ def with_common(command):
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @click.option("--strict", is_flag=True, help="Write nothing if IN breaks off in the middle.")
 @click.option("--lossless", is_flag=True, help="Keep every sample: FFV1 in .mkv and .avi, lossless H.264 in .mp4.")
-@click.option("--crf", type=float, help="Quality of the output, smaller is better; 12 by default.")
-@click.option("--preset", help="Speed of the encoder; medium by default.")
+@click.option("--crf", type=float, help="Quality of the output, smaller is better; 8 by default.")
+@click.option("--preset", help="Speed of the encoder, as x264 names it; faster by default.")
 @click.option("--codec", help="h264, hevc, vp9, av1, ffv1, or an FFmpeg encoder.")
 def magnify(source, destination, method, fps, backend, overwrite, strict, **flags) -> None:
     """Magnify a subtle change in the video IN and write the video OUT."""

@@ -18,6 +18,7 @@ from fastmag.temporal import butterworth, check_passband, shortest
 
 SECTION_SECONDS, OVERLAP_SECONDS = 30.0, 10.0  # a long clip is estimated in spans that fade into each other
 BATCH = 64  # frames per ascent
+MAP_STRIDE = 3  # frames from one |dy/dX| to the next
 
 
 @dataclass(frozen=True)
@@ -136,15 +137,20 @@ def read_pulse(cells: np.ndarray, fps: float, network, ops: Ops) -> tuple[np.nda
     """y (T - 1,) and the L1-normalised |dy/dX| (T, 36, 36) of cells (T, 36, 36, 3).
 
     y is half the difference between the clip and its reversal in time, whose X is -X: what is even in X is not motion.
-    The normalisation is one unit step of the ascent from zero, by the paper's kernel.
+    The normalisation is one unit step of the ascent from zero, by the paper's kernel. The gradient is asked for at
+    every third frame: its map is smoothed over five.
     """
     gradient, rate = at_rate(network, fps), np.float32(fps / passes.TRAINED_FPS)
-    y, share = np.empty(len(cells) - 1, np.float32), np.empty((len(cells), *cells.shape[1:3]), np.float32)
+    y, maps = np.empty(len(cells) - 1, np.float32), []
     for start in range(0, len(y), BATCH):
         x = differences(cells[start : start + BATCH + 1], ops)
-        forward, slope = gradient(x)
-        step = ops.ascend_step(np.zeros_like(x), slope, 1.0, "coherent")
-        y[start : start + len(x)] = (forward - network.predict(-x * rate)) / 2
-        share[start + 1 : start + 1 + len(x)] = step.mean(axis=1)
-    share[0] = share[1]
-    return y, share
+        reverse = network.predict(-x * rate)
+        marked = np.zeros(len(x), bool)
+        marked[-start % MAP_STRIDE :: MAP_STRIDE] = True
+        forward = np.empty(len(x), np.float32)
+        forward[marked], slope = gradient(x[marked])
+        forward[~marked] = network.predict(x[~marked] * rate)
+        maps.append(ops.ascend_step(np.zeros_like(slope), slope, 1.0, "coherent").mean(axis=1))
+        y[start : start + len(x)] = (forward - reverse) / 2
+    nearest = np.minimum((np.arange(-1, len(y)).clip(0) + MAP_STRIDE // 2) // MAP_STRIDE, sum(map(len, maps)) - 1)
+    return y, np.concatenate(maps)[nearest]

@@ -44,7 +44,7 @@ def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, pa
     colour = SkinColour(log_cells)
     first = skin_map(start, near, colour)
 
-    residual = regression.unexplained(log_band, p_band, fps, ops)
+    residual = regression.unexplained(log_band[..., 1:2], p_band, fps, ops)[..., 0]
     swaying = sway.fit(cells, first, log_band, sway.weights(cells, first, residual, fps, ops))
     log_band = sway.steady(cells, np.minimum(first, 1), log_band, swaying.shift)
     evidence = regression.weigh(cells, log_band, p_band, fps, ops)

@@ -25,8 +25,8 @@ class Fit:
 
 
 def weights(cells: np.ndarray, skin: np.ndarray, residual: np.ndarray, fps: float, ops: Ops) -> np.ndarray:
-    """1 / residual in-band power on the skin (T, h, w), zero off it; the total power would halve the gain."""
-    power = ops.smooth_space(box(residual[..., 1] ** 2, 2.0, fps, ops), 1.0)
+    """1 / residual in-band power of green on the skin (T, h, w), zero off it; the total power would halve the gain."""
+    power = ops.smooth_space(box(residual**2, 2.0, fps, ops), 1.0)
     return np.where(skin > 0.15, skin, 0) / (power + (QUANTISATION / (cells[..., 1] + 4)) ** 2 + np.float32(1e-7))
 
 

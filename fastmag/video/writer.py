@@ -23,7 +23,7 @@ from fastmag.video.remux import Passengers
 from fastmag.video.rgb import convert, from_rgb
 
 EXTENSIONS = tuple(CONTAINERS)
-DEFAULT_CRF, DEFAULT_PRESET = 8, "medium"
+DEFAULT_CRF, DEFAULT_PRESET = 8, "faster"
 
 
 class Writer:
