@@ -82,13 +82,14 @@ def compare(
     total = dict.fromkeys(names, 0.0)
     for t, frame in enumerate(source.frames()):
         pulsation = clip.pulsation[t].astype(np.float32)
-        true = alpha * pulsation * float(clip.p[t])
+        true = eight_bits(frame.planes[0], alpha * pulsation * float(clip.p[t]))
         new = cells.reconstruct(frame.planes, change.read(t, t + 1)[0])[0]
         added = new.astype(np.float32) - frame.planes[0]
         skin, off = pulsation[..., 1] > 0.35 * reference, pulsation[..., 1] < 0.02 * reference
         total["error"] += float(((added - true) ** 2).sum())
         total["truth"] += float((true**2).sum())
-        total["ideal"] += float(((alpha * pulsation * float(p[t] * clip.p.std()) - true) ** 2).sum())
+        ideal = eight_bits(frame.planes[0], alpha * pulsation * float(p[t] * clip.p.std()))
+        total["ideal"] += float(((ideal - true) ** 2).sum())
         total["on"] += float((added[skin] * true[skin]).sum())
         total["on_truth"] += float((true[skin] ** 2).sum())
         total["skin2"] += float((added[skin] ** 2).sum())
@@ -98,6 +99,11 @@ def compare(
         total["all2"] += float((added**2).sum())
         total["n"] += added.size
     return summary(total)
+
+
+def eight_bits(frame: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """What of a change a frame of 8 bits can show: rounded, and cut at black and white."""
+    return np.clip(np.floor(frame + change + np.float32(0.5)), 0, 255) - frame
 
 
 def summary(total: dict[str, float]) -> tuple[float, float, float, float, float]:
