@@ -12,7 +12,12 @@ PRIOR_MEAN, PRIOR_SPREAD, PRIOR_JITTER = 0.002, 0.0018, 0.4  # relative amplitud
 BANDWIDTH_HZ = 1.8  # of the passband: two independent samples per hertz and second
 SHARED_LUMINANCE = 0.01  # part of the luminance noise that no averaging removes
 ATTENUATION = 1.08  # the p that is read correlates with the true one by .96, so the slope on it is too small by that
-Z_PER_CONFIDENCE, ABSENT, PRESENT = 20.0, 1.0, 1.12  # of the gate, set on people that no result is reported on
+Z_PER_CONFIDENCE, ABSENT, PRESENT, EDGE = (
+    20.0,
+    0.95,
+    1.05,
+    0.04,
+)  # of the gate, set on people that no result is reported on
 
 
 def amplitudes(
@@ -33,11 +38,14 @@ def amplitudes(
     return ATTENUATION * beta, float(combination @ slope / np.sqrt(combination @ v))
 
 
-def presence(confidence: float, z: float) -> float:
+def presence(confidence: float, z: float, rate_hz: float, passband: tuple[float, float]) -> float:
     """Is there a pulse: 0 for no, 1 for yes, by how steady the wave is and how surely the skin carries it.
 
-    A rhythm in the noise of y can be steady; but then the skin does not follow it in the colour of blood.
+    A rhythm in the noise of y can be steady; but then the skin does not follow it in the colour of blood. A rate at the
+    very edge of the passband belongs to something outside it.
     """
+    if not passband[0] * (1 + EDGE) < rate_hz < passband[1] * (1 - EDGE):
+        return 0.0
     return float(np.clip((confidence + z / Z_PER_CONFIDENCE - ABSENT) / (PRESENT - ABSENT), 0, 1))
 
 

@@ -47,10 +47,12 @@ def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, pa
     residual = regression.unexplained(log_band[..., 1:2], p_band, fps, ops)[..., 0]
     swaying = sway.fit(cells, first, log_band, sway.weights(cells, first, residual, fps, ops))
     log_band = sway.steady(cells, np.minimum(first, 1), log_band, swaying.shift)
-    evidence = regression.weigh(cells, log_band, p_band, fps, ops)
+    evidence = regression.level(regression.weigh(cells, log_band, p_band, fps, ops), start)
+    first = regression.likelier((first, start * first, start), evidence, p_band)
 
     beats = regression.refine(first, evidence, p_band, fps, ops)
     prior = skin_map(start * scaled(beats, 90), near, colour)
+    prior = regression.likelier((prior, beats), evidence, p_band)
     skin = regression.refine(prior, evidence, p_band, fps, ops)
     beta, z = amplitude.amplitudes(cells, skin, evidence, p_band, fps, ops)
-    return Estimate(wave, skin, beta, z, amplitude.presence(wave.confidence, z))
+    return Estimate(wave, skin, beta, z, amplitude.presence(wave.confidence, z, wave.rate_hz, passband))

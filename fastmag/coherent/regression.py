@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ QUANTISATION = 0.12  # grey levels: noise of a cell mean from 8-bit rounding and
 INDEPENDENT = 0.12  # independent samples per frame of an in-band series, over smoothed cells
 LIMITS = (0.3, 2.0)  # of the ratio to the map
 FLOOR = np.float32(1e-8)  # of a variance that remains: far below that of rounding
+MARGIN = 1.2  # of explained power, for another map to be preferred
 FAINTEST = 3e-4  # relative amplitude below which the regression only adds noise
 
 
@@ -66,6 +67,29 @@ def solve(s: dict[tuple[int, int], np.ndarray]) -> list[np.ndarray]:
     x2 = y2 / d2
     x1 = y1 / d1 - l21 * x2
     return [V[0] / s[0, 0] - l10 * x1 - l20 * x2, x1, x2]
+
+
+def level(evidence: Evidence, seed: np.ndarray) -> Evidence:
+    """Let no cell speak louder than twice what is usual where the seed is strong: a flat wall has hardly any noise."""
+    strong = evidence.precision[seed > 0.5]
+    if not strong.size:
+        return evidence
+    share = np.minimum(1, 2 * np.median(strong) / evidence.precision)
+    return replace(evidence, combined=evidence.combined * share, precision=evidence.precision * share)
+
+
+def likelier(maps, evidence: Evidence, p_band: np.ndarray) -> np.ndarray:
+    """The first of several maps (T, h, w), or another that explains far more of the signal as skin that follows p."""
+    p = p_band.astype(np.float32)[:, None, None]
+
+    def explained(cells: np.ndarray) -> float:
+        mp = cells * p
+        agreement = float(np.vdot(evidence.combined, mp))
+        return max(agreement, 0.0) ** 2 / (float((evidence.precision * mp * mp).sum(dtype=np.float64)) + 1e-12)
+
+    usual, *others = maps
+    best = max(others, key=explained)
+    return best if explained(best) > MARGIN * explained(usual) else usual
 
 
 def refine(cells: np.ndarray, evidence: Evidence, p_band: np.ndarray, fps: float, ops: Ops) -> np.ndarray:
