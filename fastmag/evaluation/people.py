@@ -153,7 +153,7 @@ def table(rows: list[Row]) -> str:
         of = [row for row in rows if row.task == task and row.pulse]
 
         def mean(name, of=of):
-            return np.mean([getattr(row, name) for row in of])
+            return np.nanmean([getattr(row, name) for row in of])
 
         gains, errors = [r.gain_over_alpha for r in of], [r.rate_error for r in of]
         worst = min(r.psnr_above_nothing for r in of)
@@ -183,9 +183,14 @@ def say(row: Row) -> None:
     )
 
 
+def plain(row: Row) -> dict:
+    """A row as JSON knows it: null where there is no figure."""
+    return {name: None if value != value else value for name, value in dataclasses.asdict(row).items()}
+
+
 def write_record(path, rows: list[Row], options: dict) -> None:
     """All figures as JSON, with what was asked for and the version that answered."""
-    record = {"fastmag": __version__, "options": options, "rows": [dataclasses.asdict(row) for row in rows]}
+    record = {"fastmag": __version__, "options": options, "rows": [plain(row) for row in rows]}
     file = WholeFile(Path(path))
     file.path.write_text(json.dumps(record, indent=1) + "\n")
     file.commit()
