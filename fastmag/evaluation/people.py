@@ -112,7 +112,7 @@ def summary(total: dict[str, float]) -> tuple[float, float, float, float, float]
     added = float(np.sqrt(total["all2"] / total["n"]))
     if total["truth"] == 0:
         return nan, nan, nan, nan, added
-    above = -10 * np.log10(total["error"] / total["truth"])
+    above = -10 * np.log10(max(total["error"], 1e-9) / total["truth"])
     ceiling = -10 * np.log10(max(total["ideal"], 1e-9) / total["truth"])
     on = np.sqrt(total["skin2"] / max(total["skin_n"], 1))
     off = np.sqrt(total["off2"] / total["off_n"]) if total["off_n"] else nan
