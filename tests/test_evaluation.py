@@ -67,7 +67,8 @@ def test_boxes_are_read_and_checked():
 
 
 @pytest.mark.parametrize("pulse", [True, False])
-def test_a_rendered_person_is_judged(pulse):
+def test_a_rendered_person_is_judged(pulse, monkeypatch):
+    monkeypatch.setattr(people, "SIZE", (240, 320))
     row = people.judge_person("A", 5, pulse, 8.0, people.Pulse(), amplitude=0.005 if pulse else None)
     assert row.pulse is pulse
     if pulse:
