@@ -19,7 +19,7 @@ from fastmag.video.media import MAX_FPS, MIN_FPS, ColorTags, Frame, VideoInfo, c
 from fastmag.video.planes import delivered, planar_format, views
 
 # newer releases of PyAV read damaged titles without being asked
-_LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 _NOT_VIDEO = {"tty", "ffmetadata", "concat"}  # demuxers that take text for a video
 _CUT = "data is missing or overwritten"
 _REMEDY = "copy or record it again, or convert it with ffmpeg"
@@ -28,7 +28,7 @@ _REMEDY = "copy or record it again, or convert it with ffmpeg"
 def _open(path: Path) -> Any:
     """The demuxer of `path`; InputError where there is no video in it."""
     try:
-        container = av.open(str(path), **_LENIENT)
+        container = av.open(str(path), **LENIENT)
     except (av.error.FFmpegError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(

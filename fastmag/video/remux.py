@@ -10,6 +10,7 @@ from typing import Any
 import av
 
 from fastmag.video.encoders import CONTAINERS
+from fastmag.video.reader import LENIENT
 
 _STALE = {"encoder", "major_brand", "minor_version", "compatible_brands", "duration"}
 
@@ -26,7 +27,7 @@ class Passengers:
     `origin`: the time in seconds of the source at which the output's clock starts."""
 
     def __init__(self, source: Path, container: Any):
-        self._input = av.open(str(source), metadata_errors="replace")
+        self._input = av.open(str(source), **LENIENT)
         self._target: dict[int, Any] = {}
         self._shift: dict[int, int] = {}
         self._last: dict[int, int] = {}
