@@ -217,14 +217,16 @@ def evaluate() -> None:
 @click.option("--without", type=int, default=5, show_default=True, help="Clips without a pulse.")
 @click.option("--seconds", type=float, default=20.0, show_default=True)
 @click.option("--seed", type=int, help="Of the first person; the held-out people by default.")
+@click.option("--size", type=Numbers(int, "W,H"), default="658,492", show_default=True, help="Width and height.")
 @click.option("--model", type=click.Path(), help="A network of your own.")
 @click.option("--jobs", type=int, default=2, show_default=True)
 @click.option("--json", "record", type=click.Path(), help="Write all figures to this file.")
-def evaluate_people(seed, record, **options) -> None:
+def evaluate_people(seed, size, record, **options) -> None:
     """Render unseen people, read and magnify their pulse at alpha 10, and compare with the truth."""
     from fastmag.evaluation import people
 
-    rows = people.evaluate(seed=people.SEED if seed is None else seed, progress=people.say, **options)
+    options |= {"seed": people.SEED if seed is None else seed, "render": {"size": (size[1], size[0])}}
+    rows = people.evaluate(progress=people.say, **options)
     if record:
         people.write_record(record, rows, options)
     click.echo(people.table(rows))

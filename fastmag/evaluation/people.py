@@ -53,7 +53,7 @@ def judge_person(task: str, seed: int, pulse: bool, seconds: float, params: Puls
     """Render one clip, magnify it and compare with the truth."""
     from fastmag.synthetic import render_clip
 
-    clip = render_clip(seed, task=task, seconds=seconds, fps=30, size=SIZE, pulse=pulse, **render)
+    clip = render_clip(seed, task=task, seconds=seconds, fps=30, pulse=pulse, **{"size": SIZE, **render})
     ops, network = get("cpu"), InputGradient(model or models.path("pulse_gradient"))
     source = ArraySource(clip.frames, 30)
     cells = Cells(source.picture, ops)
