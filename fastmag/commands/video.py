@@ -1,0 +1,100 @@
+"""Commands about a video: magnify, measure; and doctor, demo."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import click
+
+from fastmag.commands.options import fields_as_flags, with_common
+from fastmag.params import Pulse
+from fastmag.presets import METHODS
+
+FAULT = 1  # exit code
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("destination", metavar="OUT")
+@click.option("--method", type=click.Choice(list(METHODS)), default="pulse", show_default=True)
+@fields_as_flags()
+@with_common
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+@click.option("--strict", is_flag=True, help="Write nothing if IN breaks off in the middle.")
+@click.option("--lossless", is_flag=True, help="Keep every sample: FFV1 in .mkv and .avi, lossless H.264 in .mp4.")
+@click.option("--crf", type=float, help="Quality of the output, smaller is better; 8 by default.")
+@click.option("--preset", help="Speed of the encoder, as x264 names it; faster by default.")
+@click.option("--codec", help="h264, hevc, vp9, av1, ffv1, or an FFmpeg encoder.")
+def magnify(source, destination, method, fps, backend, overwrite, strict, **flags) -> None:
+    """Magnify a subtle change in the video IN and write the video OUT."""
+    from fastmag.api import magnify as door
+
+    given = {name: value for name, value in flags.items() if value is not None and value is not False}
+    names = {field.name for field in dataclasses.fields(Pulse)}
+    params = dataclasses.replace(METHODS[method], **fresh(given, names))
+    writing = {name: value for name, value in given.items() if name not in names}
+    report = door(
+        source,
+        destination,
+        params,
+        fps=fps,
+        backend=backend,
+        progress=True,
+        overwrite=overwrite,
+        strict=strict,
+        **writing,
+    )
+    click.echo(f"{report.message}\n{report.frames} frames in {report.seconds:.1f} s: {report.destination}")
+    if report.damage:
+        sys.exit(FAULT)
+
+
+def fresh(given: dict, names: set[str]) -> dict:
+    """The fields to replace; a change of form drops the other form's defaults."""
+    changed = {name: value for name, value in given.items() if name in names}
+    if changed.get("form") == "paper":
+        changed.setdefault("alpha", None)
+    return changed
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.option("--signal", type=click.Choice(["pulse"]), default="pulse", show_default=True)
+@click.option("--csv", "table", type=click.Path(), help="Write time, wave and rate to this file.")
+@click.option("--plot", type=click.Path(), help="Draw wave, rate and spectrum into this file (.png, .pdf, .svg).")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@fields_as_flags(("passband", "roi", "model"))
+@with_common
+def measure(source, signal, table, plot, overwrite, fps, backend, **flags) -> None:
+    """Read the pulse from the video IN: rate, quality, and with --csv and --plot the wave."""
+    from fastmag.api import measure as door
+    from fastmag.measurements import check_outputs, write_csv, write_plot
+
+    check_outputs(source, [p for p in (table, plot) if p], overwrite)
+    given = {name: value for name, value in flags.items() if value is not None}
+    measured = door(source, signal, fps=fps, backend=backend, progress=True, **given)
+    if table:
+        write_csv(measured, table)
+    if plot:
+        write_plot(measured, plot)
+    likely = "" if measured.present else "no pulse was found; the likeliest rate would be "
+    click.echo(f"{likely}{measured.rate_bpm:.1f} beats a minute (quality {measured.quality:.2f})")
+
+
+@click.command()
+def doctor() -> None:
+    """Say what is installed, which backends and providers work here, and why others do not."""
+    from fastmag.doctor import report
+
+    click.echo(report())
+
+
+@click.command()
+@click.argument("video", required=False)
+@click.option("--out", type=click.Path(), default="demo", show_default=True, help="Folder for the results.")
+def demo(video, out) -> None:
+    """Magnify VIDEO, or a rendered sample, and draw a before/after picture."""
+    from fastmag.demo import run
+
+    click.echo(run(video, out))
