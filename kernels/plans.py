@@ -13,6 +13,9 @@ Index = NDArray[np.int64]
 GAUSSIAN_REACH = 4.0
 """A Gaussian is cut at this many sigmas, as scipy.ndimage does."""
 
+BINOMIAL = (0.0625, 0.25, 0.375, 0.25, 0.0625)
+"""From one level of a Gaussian or Laplacian pyramid to the next (Burt and Adelson 1983)."""
+
 
 def keys(x: Float64) -> Float64:
     """Keys' cubic convolution kernel with a = -0.5 (Keys 1981), as MATLAB's imresize and Pillow use it."""
@@ -50,12 +53,32 @@ def antialiased(n: int, m: int) -> tuple[Index, Float64]:
 
 
 @lru_cache(maxsize=64)
-def interpolating(n: int, m: int) -> tuple[Index, Float64]:
-    """Interpolate n samples at m points: (index (m, 4), weights (m, 4)), half-pixel centres, edge samples repeated."""
-    centre = (np.arange(m) + 0.5) * n / m - 0.5
+def interpolating(n: int, m: int, spacing: int | None = None) -> tuple[Index, Float64]:
+    """Interpolate n samples at m points: (index (m, 4), weights (m, 4)), edge samples repeated.
+
+    Sample i lies at point i * spacing; without a spacing, samples share the m points evenly (half-pixel centres).
+    """
+    centre = np.arange(m) / spacing if spacing else (np.arange(m) + 0.5) * n / m - 0.5
     left = np.floor(centre).astype(np.int64)
     around = left[:, None] + np.arange(-1, 3)
     return _frozen(np.clip(around, 0, n - 1), keys(centre[:, None] - around))  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=64)
+def gaussian_level(n: int, level: int) -> tuple[Index, Float64]:
+    """From n samples to level `level` of their Gaussian pyramid in one step: (first (m,), weights (m, taps)).
+
+    Each level is blurred by BINOMIAL, the samples mirrored about the first and the last, and every second one kept.
+    Output i is sum_t weights[i, t] * x[first[i] + t]; m = ceil(n / 2**level); first + taps never exceeds n.
+    """
+    rows = np.eye(n)
+    for _ in range(level):
+        at = reflected(len(rows), 2)
+        rows = sum(tap * rows[at[k : k + len(rows) : 2]] for k, tap in enumerate(BINOMIAL))
+    start, stop = (rows != 0).argmax(axis=1), n - (rows != 0)[:, ::-1].argmax(axis=1)
+    taps = int((stop - start).max())
+    first = np.minimum(start, n - taps)
+    return _frozen(first, np.take_along_axis(rows, first[:, None] + np.arange(taps), 1))  # type: ignore[return-value]
 
 
 @lru_cache(maxsize=64)
@@ -71,6 +94,12 @@ def mirrored(n: int, reach: int) -> Index:
     """The indices -reach ... n + reach - 1 folded into 0 ... n - 1, edges repeated (d c b a | a b c d | d c b a)."""
     at = np.arange(-reach, n + reach) % (2 * n)
     return np.minimum(at, 2 * n - 1 - at)
+
+
+def reflected(n: int, reach: int) -> Index:
+    """The indices -reach ... n + reach - 1 folded into 0 ... n - 1, edges not repeated (c b | a b c d | c b)."""
+    at = np.arange(-reach, n + reach) % max(2 * (n - 1), 1)
+    return np.minimum(at, 2 * (n - 1) - at)
 
 
 def settled(sos: Float64) -> Float64:

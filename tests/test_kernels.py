@@ -102,6 +102,29 @@ ROWS: list[tuple[str, tuple, float]] = [
             ((480, 640), (36, 36)),
         ]
     ],
+    *[
+        ("upsample_add", (levels(shape), normal((*size, *shape[2:]), 9.0), 0, 255, spacing), 0)
+        for shape, size, spacing in [
+            ((1, 1), (1, 1), (2, 4)),
+            ((35, 37, 3), (3, 5), (16, 8)),
+            ((101, 203, 3), (101, 26), (1, 8)),
+            ((480, 640), (30, 40), (16, 16)),
+        ]
+    ],
+    *[
+        ("downsample_gaussian", (levels(shape), count), 1e-4)
+        for shape, count in [
+            ((1, 1), (0, 0)),
+            ((1, 2, 3), (3, 1)),
+            ((7, 5), (2, 1)),
+            ((35, 37, 3), (1, 1)),
+            ((101, 203, 3), (4, 5)),
+            ((240, 321), (3, 4)),
+            ((480, 640, 3), (4, 4)),
+            ((37, 1300), (9, 2)),
+        ]
+    ],
+    ("downsample_gaussian", (levels((61, 75), np.uint16, 65535), (2, 3)), 2.5e-2),
     ("upsample_add", (levels((61, 75, 3)), normal((9, 8, 3), 60.0), 16, 235), 0),
     ("upsample_add", (levels((61, 75), np.uint16, 1023), normal((9, 8), 90.0), 64, 940), 0),
     ("upsample_add", (levels((61, 75), np.uint16, 65535), normal((9, 8), 900.0), 0, 65535), 0),
@@ -162,8 +185,9 @@ def assert_equal_but_for_ties(args: tuple, expected: np.ndarray, got: np.ndarray
     """Rounded levels are equal except where the sum lies within float32 rounding of a half."""
     apart = got != expected
     assert np.abs(got.astype(int) - expected)[apart].max(initial=0) <= 1
-    rows = plans.interpolating(args[1].shape[0], args[0].shape[0])
-    columns = plans.interpolating(args[1].shape[1], args[0].shape[1])
+    spacing = args[4] if len(args) > 4 else (None, None)
+    rows = plans.interpolating(args[1].shape[0], args[0].shape[0], spacing[0])
+    columns = plans.interpolating(args[1].shape[1], args[0].shape[1], spacing[1])
     change = args[1].astype(np.float64)
     change = np.einsum("yk,yk...->y...", rows[1], change[rows[0]])
     change = np.einsum("xk,yxk...->yx...", columns[1], change[:, columns[0]])

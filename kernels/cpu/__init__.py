@@ -3,6 +3,7 @@
 from fastmag.kernels.cpu._threads import set_threads, threads
 from fastmag.kernels.cpu.ascent import ascend_step
 from fastmag.kernels.cpu.color import normalized_difference, undo_normalized_difference
+from fastmag.kernels.cpu.levels import downsample_gaussian
 from fastmag.kernels.cpu.resample import downsample_bicubic, upsample_add
 from fastmag.kernels.cpu.smooth import smooth_space, smooth_time
 from fastmag.kernels.cpu.temporal import bandpass, bandpass_backward, bandpass_forward
@@ -13,6 +14,7 @@ __all__ = [
     "bandpass_backward",
     "bandpass_forward",
     "downsample_bicubic",
+    "downsample_gaussian",
     "normalized_difference",
     "set_threads",
     "smooth_space",

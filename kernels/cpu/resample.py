@@ -32,39 +32,36 @@ def _whole(n: int, unit: int) -> int:
     return -(-n // unit) * unit
 
 
-@lru_cache(maxsize=32)
-def _tiles(n: int, m: int) -> Plan:
-    """The vertical pass n -> m as tiles: (row (k,), result (k,), weights (k, _RESULTS, _ROWS)), in order of rows.
+def tiles(n: int, first: NDArray, weights: NDArray) -> Plan:
+    """A vertical pass from n rows as tiles: (row (k,), result (k,), weights (k, _RESULTS, _ROWS)), in order of rows.
 
     A tile with one result alone has that result's complement (~j), so that it can be told apart.
     """
-    first, weights = plans.antialiased(n, m)
+    m = len(first)
     table = np.zeros((m + _RESULTS, n + _ROWS), np.float32)
     for j in range(m):
         table[j, first[j] : first[j] + weights.shape[1]] = weights[j]
-    rows, results, tiles = [], [], []
+    rows, results, parts = [], [], []
     for row in range(0, n, _ROWS):
         touched = np.flatnonzero(table[:, row : row + _ROWS].any(axis=1))
         for j in range(touched[0], touched[-1] + 1, _RESULTS):
             rows.append(row)
             results.append(~j if j == touched[-1] else j)
-            tiles.append(table[j : j + _RESULTS, row : row + _ROWS])
-    return np.array(rows), np.array(results), np.array(tiles)
+            parts.append(table[j : j + _RESULTS, row : row + _ROWS])
+    return np.array(rows), np.array(results), np.array(parts)
 
 
-@lru_cache(maxsize=32)
-def _dots(n: int, m: int) -> Plan:
-    """The horizontal pass n -> m: (first (m,), weights (m, taps)), taps padded to whole vectors."""
-    first, weights = plans.antialiased(n, m)
-    table = np.zeros((m, _whole(weights.shape[1], _LANES)), np.float32)
+def dots(first: NDArray, weights: NDArray) -> Plan:
+    """A horizontal pass: (first (m,), weights (m, taps)), taps padded to whole vectors."""
+    table = np.zeros((len(first), _whole(weights.shape[1], _LANES)), np.float32)
     table[:, : weights.shape[1]] = weights
     return np.array(first), table
 
 
 @lru_cache(maxsize=32)
-def _runs(n: int, m: int) -> Plan:
+def _runs(n: int, m: int, spacing: int | None) -> Plan:
     """Points of a line between the same four cells: (starts (k + 1,), cells (k, 4), weights (4, m + _LANES))."""
-    index, weights = plans.interpolating(n, m)
+    index, weights = plans.interpolating(n, m, spacing)
     starts = np.flatnonzero(np.r_[True, (np.diff(index, axis=0) != 0).any(axis=1), True])
     table = np.zeros((4, m + _LANES), np.float32)
     table[:, :m] = weights.T
@@ -215,29 +212,49 @@ def downsample_bicubic(frame: NDArray, size: tuple[int, int], out: NDArray | Non
     Returns (h, w[, C]) float32.
     """
     frame = levels(frame)
+    out = writing(out, (*size, *frame.shape[2:]))
+    return shrink(frame, _bicubic_tiles(frame.shape[0], size[0]), _bicubic_dots(frame.shape[1], size[1]), out)
+
+
+def shrink(frame: NDArray, down: Plan, across: Plan, out: NDArray) -> NDArray:
+    """out (h, w[, C]) = the frame through a vertical pass of tiles and a horizontal one of dots."""
     height, width = frame.shape[:2]
     channels = frame.shape[2] if frame.ndim == 3 else 1
-    out = writing(out, (*size, *frame.shape[2:]))
-    first, weights = _dots(width, size[1])
-    acc = np.empty((channels, size[0], width + weights.shape[1]), np.float32)
-    work = aligned((1, (size[0] + _RESULTS) * _COLUMNS))[0]
-    _shrink_rows(frame.reshape(height, -1), *_tiles(height, size[0]), work, acc)
-    _shrink_columns(acc, first, weights, out.reshape(*size, channels))
+    acc = np.empty((channels, out.shape[0], width + across[1].shape[1]), np.float32)
+    work = aligned((1, (out.shape[0] + _RESULTS) * _COLUMNS))[0]
+    _shrink_rows(frame.reshape(height, -1), *down, work, acc)
+    _shrink_columns(acc, *across, out.reshape(*out.shape[:2], channels))
     return out
 
 
 @lru_cache(maxsize=32)
-def _lines(n: int, m: int) -> Plan:
-    index, weights = plans.interpolating(n, m)
+def _bicubic_tiles(n: int, m: int) -> Plan:
+    return tiles(n, *plans.antialiased(n, m))
+
+
+@lru_cache(maxsize=32)
+def _bicubic_dots(n: int, m: int) -> Plan:
+    return dots(*plans.antialiased(n, m))
+
+
+@lru_cache(maxsize=32)
+def _lines(n: int, m: int, spacing: int | None) -> Plan:
+    index, weights = plans.interpolating(n, m, spacing)
     return np.array(index), weights.astype(np.float32)
 
 
 def upsample_add(
-    frame: NDArray, change: NDArray, low: float = 0, high: float = 255, out: NDArray | None = None
+    frame: NDArray,
+    change: NDArray,
+    low: float = 0,
+    high: float = 255,
+    spacing: tuple[int, int] | None = None,
+    out: NDArray | None = None,
 ) -> NDArray:
     """frame + the bicubic enlargement of change, rounded half up and held in [low, high] (Eq. 18).
 
-    frame (H, W[, C]) uint8 or uint16; change (h, w[, C]) in levels, cells at half-pixel centres, edge cells repeated.
+    frame (H, W[, C]) uint8 or uint16; change (h, w[, C]) in levels, edge cells repeated. Cell (i, j) lies at pixel
+    (i, j) * spacing, as in a Gaussian pyramid; without a spacing, cells share the frame evenly (half-pixel centres).
     A pixel outside [low, high] to begin with is not moved by the limits, and by the change only inwards.
     Returns the frame's shape and dtype.
     """
@@ -253,9 +270,10 @@ def upsample_add(
     frame = apart(frame, out)
     rows = aligned((len(change), width * channels))
     lines = np.empty((channels, width + _LANES), np.float32)
-    _enlarge_columns(change.reshape(*change.shape[:2], channels), *_runs(change.shape[1], width), lines, rows)
+    down, across = spacing or (None, None)
+    _enlarge_columns(change.reshape(*change.shape[:2], channels), *_runs(change.shape[1], width, across), lines, rows)
     _add_rows(
-        frame.reshape(height, -1), rows, *_lines(len(change), height),
+        frame.reshape(height, -1), rows, *_lines(len(change), height, down),
         np.int32(low), np.int32(high), out.reshape(height, -1),
     )  # fmt: skip
     return out

@@ -21,8 +21,8 @@ def _antialiased(n: int, m: int) -> NDArray:
     return _matrix(first[:, None] + np.arange(weights.shape[1]), weights, n)
 
 
-def _interpolating(n: int, m: int) -> NDArray:
-    return _matrix(*plans.interpolating(n, m), n)
+def _interpolating(n: int, m: int, spacing: int | None) -> NDArray:
+    return _matrix(*plans.interpolating(n, m, spacing), n)
 
 
 def _both_axes(rows: NDArray, columns: NDArray, image: NDArray) -> NDArray:
@@ -39,15 +39,21 @@ def downsample_bicubic(frame: NDArray, size: tuple[int, int], out: NDArray | Non
 
 
 def upsample_add(
-    frame: NDArray, change: NDArray, low: float = 0, high: float = 255, out: NDArray | None = None
+    frame: NDArray,
+    change: NDArray,
+    low: float = 0,
+    high: float = 255,
+    spacing: tuple[int, int] | None = None,
+    out: NDArray | None = None,
 ) -> NDArray:
     """frame + the bicubic enlargement of change, rounded half up and held in [low, high] (Eq. 18).
 
-    frame (H, W[, C]) uint8 or uint16; change (h, w[, C]) in levels, cells at half-pixel centres, edge cells repeated.
+    frame (H, W[, C]) uint8 or uint16; change (h, w[, C]) in levels, edge cells repeated. Cell (i, j) lies at pixel
+    (i, j) * spacing, as in a Gaussian pyramid; without a spacing, cells share the frame evenly (half-pixel centres).
     A pixel outside [low, high] to begin with is not moved by the limits, and by the change only inwards.
     Returns the frame's shape and dtype.
     """
-    rows, columns = _interpolating(change.shape[0], frame.shape[0]), _interpolating(change.shape[1], frame.shape[1])
+    rows, columns = (_interpolating(change.shape[k], frame.shape[k], spacing and spacing[k]) for k in (0, 1))
     total = np.floor(frame + _both_axes(rows, columns, change) + 0.5)
     held = np.clip(total, np.minimum(frame, low), np.maximum(frame, high))
     return into(out, held.astype(frame.dtype))
