@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from fastmag.kernels import plans
 from fastmag.synthetic.render import Settings, Shot
 
 CELLS = 36
@@ -29,21 +30,24 @@ class CellClip:
 
 
 @lru_cache(maxsize=16)
-def _bicubic_matrix(n: int, m: int) -> np.ndarray:
-    """(m, n) float32: antialiased Keys a = -0.5 from n samples to m."""
-    scale = n / m
-    x = np.abs((np.arange(n) - ((np.arange(m)[:, None] + 0.5) * scale - 0.5)) / max(scale, 1.0))
-    near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    weights = np.where(x < 1, near, np.where(x < 2, far, 0.0))
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+def _weights(n: int, m: int) -> np.ndarray:
+    """(m, n) float32: the kernels' antialiased bicubic from n samples to m."""
+    first, weights = plans.antialiased(n, m)
+    dense = np.zeros((m, n), np.float32)
+    np.put_along_axis(dense, first[:, None] + np.arange(weights.shape[1]), weights.astype(np.float32), 1)
+    return dense
 
 
 def reduce_to_cells(image: np.ndarray, cells: int = CELLS) -> np.ndarray:
-    """(H, W, 3) of any type to (cells, cells, 3) float32, antialiased bicubic."""
+    """(H, W, 3) uint8, or a change of any type, to (cells, cells, 3) float32, antialiased bicubic."""
+    if image.dtype == np.uint8:
+        from fastmag.kernels import cpu
+
+        return cpu.downsample_bicubic(image, (cells, cells))
     h, w, c = image.shape
-    rows = _bicubic_matrix(h, cells) @ image.astype(np.float32).reshape(h, -1)
+    rows = _weights(h, cells) @ image.astype(np.float32).reshape(h, -1)
     rows = rows.reshape(cells, w, c).transpose(1, 0, 2).reshape(w, -1)
-    return (_bicubic_matrix(w, cells) @ rows).reshape(cells, cells, c).transpose(1, 0, 2).copy()
+    return (_weights(w, cells) @ rows).reshape(cells, cells, c).transpose(1, 0, 2).copy()
 
 
 def render_cells(

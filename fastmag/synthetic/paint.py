@@ -133,7 +133,7 @@ def eyes(canvas: Canvas, iris: np.ndarray, gaze: tuple[float, float], openness: 
         disc = disc * (1 - 0.96 * sigmoid((0.27 - r) * 22))[..., None]
         disc = disc * (1 - 0.45 * np.exp(-(((upper - ey) / 0.28) ** 2)))[..., None]  # the lid's shadow
         spark = sigmoid((0.13 - np.hypot(x - side * EYES[0] - 0.22, ey - 0.22)) * 30) * sigmoid((0.2 - r + 0.3) * 9)
-        canvas.cover(ball, disc + 0.75 * spark[..., None], gloss=1.2)
+        canvas.cover(ball, disc + 0.75 * spark[..., None], gloss=0.6)
         lash = np.exp(-(((ey - upper) / 0.12) ** 2)) * np.exp(-(np.abs(ex / 1.6) ** 6)) * front
         canvas.cover(0.85 * lash, base * 0.16, bare=0.3)
         rim = np.exp(-(((ey - lower) / 0.10) ** 2)) * np.exp(-(np.abs(ex / 1.5) ** 6)) * front

@@ -84,11 +84,10 @@ def _places(mesh: Mesh, rows: int) -> tuple[np.ndarray, np.ndarray]:
     turned = edge1[:, 0] * edge2[:, 1] - edge1[:, 1] * edge2[:, 0] > 0
     faces = np.where(turned[:, None], mesh.faces[:, ::-1], mesh.faces)
     depth, face = np.empty(shape, np.float32), np.empty(shape, np.int32)
-    weights = np.zeros((*shape, 2), np.float32)
-    raster.rasterize(flat, faces, depth, face, weights)
+    raster.rasterize(flat, faces, depth, face)
     values = np.concatenate([mesh.vertices, mesh.part[:, None]], 1).astype(np.float32)
     out = np.zeros((*shape, 4), np.float32)
-    raster.spread(face, weights, faces, values, out)
+    raster.spread(face, flat, faces, values, out)
     nearest = distance_transform_edt(face < 0, return_distances=False, return_indices=True)
     out = out[tuple(nearest)]
     return out[..., :3], np.rint(out[..., 3]).astype(np.int32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
+from scipy.signal import butter, lfilter, sosfiltfilt
 
 
 def wander(rng: np.random.Generator, n: int, fps: float, seconds: float, std: float, top_hz: float = 4.0) -> np.ndarray:
@@ -11,11 +11,7 @@ def wander(rng: np.random.Generator, n: int, fps: float, seconds: float, std: fl
     extra = int(2 * fps) + 16
     keep = np.exp(-1 / (seconds * fps))
     steps = rng.normal(size=n + 2 * extra)
-    walk = np.empty_like(steps)
-    level = steps[0]
-    for i, step in enumerate(steps):
-        level = keep * level + step * np.sqrt(1 - keep * keep)
-        walk[i] = level
+    walk = lfilter([np.sqrt(1 - keep * keep)], [1, -keep], steps, zi=[keep * steps[0]])[0]
     sos = butter(2, min(top_hz, 0.45 * fps), fs=fps, output="sos")
     walk = sosfiltfilt(sos, walk)[extra : extra + n]
     return std * walk / max(float(walk.std()), 1e-9)

@@ -11,11 +11,11 @@ import math
 
 import numpy as np
 from numba import njit
+from scipy.special import ndtri
 
 F = np.float32
 TONE_STEPS = 2048
 TONE_RANGE = 2.0
-N_TEXTURE = 7  # albedo r g b, pulsation r g b, gloss
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
@@ -48,9 +48,34 @@ def pose(vertices, normals, bind, offsets, state, screen, turned):
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def rasterize(screen, faces, depth, face, weights):
-    """Which triangle is seen at each sample: face (H, W) int32, -1 where none; weights (H, W, 2) of its 2nd and 3rd
-    corner."""
+def light(screen, turned, uv, lamp, points):
+    """Light every vertex: points (V, 8) = pixel x, y; texel u, v (uv times its scale); diffuse light r g b; gloss.
+
+    screen, turned: of `pose`; uv (V, 2) in texels; lamp (17,): direction 3, key colour 3, sky colour 3, ground colour
+    3, wrap 3, gloss strength, gloss power.
+    """
+    hx, hy, hz = lamp[0], lamp[1], lamp[2] + F(1.0)
+    towards = F(1.0) / math.sqrt(hx * hx + hy * hy + hz * hz)
+    for i in range(points.shape[0]):
+        x, y, z = turned[i, 0], turned[i, 1], turned[i, 2]
+        length = F(1.0) / math.sqrt(x * x + y * y + z * z + F(1e-12))
+        x, y, z = x * length, y * length, z * length
+        facing = x * lamp[0] + y * lamp[1] + z * lamp[2]
+        up = F(0.5) + F(0.5) * y
+        for k in range(3):
+            # wrapped further in red than in blue: light bleeds around the terminator in skin
+            direct = max(F(0.0), (facing + lamp[12 + k]) / (F(1.0) + lamp[12 + k]))
+            points[i, 4 + k] = direct * lamp[3 + k] + up * lamp[6 + k] + (F(1.0) - up) * lamp[9 + k]
+        half = (x * hx + y * hy + z * hz) * towards
+        points[i, 7] = lamp[15] * half ** lamp[16] if half > F(0.6) else F(0.0)
+        points[i, 0], points[i, 1] = screen[i, 0], screen[i, 1]
+        points[i, 2], points[i, 3] = uv[i, 0], uv[i, 1]
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+def rasterize(screen, faces, depth, face):
+    """Which triangle is seen at each sample: depth (H, W) float32, larger is nearer; face (H, W) int32, -1 where
+    none."""
     height, width = depth.shape
     depth[:] = F(-1e9)
     face[:] = -1
@@ -82,155 +107,167 @@ def rasterize(screen, faces, depth, face, weights):
                 if z > depth[row, column]:
                     depth[row, column] = z
                     face[row, column] = i
-                    weights[row, column, 0] = w1
-                    weights[row, column, 1] = w2
+
+
+@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+def _weights(points, a, b, c, x, y):
+    """Weights of the corners b and c at (x, y) of the triangle's plane."""
+    x0, y0 = points[a, 0], points[a, 1]
+    x1, y1 = points[b, 0] - x0, points[b, 1] - y0
+    x2, y2 = points[c, 0] - x0, points[c, 1] - y0
+    x, y = x - x0, y - y0
+    inverse = F(1.0) / (x1 * y2 - x2 * y1)
+    return (x * y2 - x2 * y) * inverse, (x1 * y - x * y1) * inverse
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def spread(face, weights, faces, values, out):
+def spread(face, screen, faces, values, out):
     """out (H, W, K) = values (V, K) of the triangles' corners, interpolated; untouched where no triangle is seen."""
     for row in range(face.shape[0]):
         for column in range(face.shape[1]):
             i = face[row, column]
             if i >= 0:
-                w1, w2 = weights[row, column, 0], weights[row, column, 1]
+                a, b, c = faces[i, 0], faces[i, 1], faces[i, 2]
+                w1, w2 = _weights(screen, a, b, c, F(column), F(row))
                 for k in range(values.shape[1]):
-                    a, b, c = values[faces[i, 0], k], values[faces[i, 1], k], values[faces[i, 2], k]
-                    out[row, column, k] = a + w1 * (b - a) + w2 * (c - a)
-
-
-@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
-def _tone(tone, x, k):
-    """Level (k = 0) or slope times x (k = 1) of the camera's response at linear light x, by linear interpolation."""
-    at = min(max(x, F(0.0)) * F(TONE_STEPS / TONE_RANGE), F(TONE_STEPS - 1.001))
-    i = int(at)
-    f = at - F(i)
-    return tone[k, i] * (F(1.0) - f) + tone[k, i + 1] * f
+                    out[row, column, k] = (
+                        values[a, k] + w1 * (values[b, k] - values[a, k]) + w2 * (values[c, k] - values[a, k])
+                    )
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def _sample(texture, u, v, texel):
-    """Bilinear texel (7,) at atlas coordinates in texels."""
-    rows, columns = texture.shape[0], texture.shape[1]
-    x = min(max(u - F(0.5), F(0.0)), F(columns) - F(1.001))
-    y = min(max(v - F(0.5), F(0.0)), F(rows) - F(1.001))
-    ix, iy = int(x), int(y)
-    fx, fy = x - F(ix), y - F(iy)
-    a, b = (F(1.0) - fx) * (F(1.0) - fy), fx * (F(1.0) - fy)
-    c, d = (F(1.0) - fx) * fy, fx * fy
-    for k in range(7):
+def _surface(mesh, i, x, y, texture, look, texel, total):
+    """Add triangle i at (x, y), lit, to total (6,): level r g b, pulsation r g b."""
+    faces, points = mesh
+    key, tone = look
+    a, b, c = faces[i, 0], faces[i, 1], faces[i, 2]
+    w1, w2 = _weights(points, a, b, c, x, y)
+    w0 = F(1.0) - w1 - w2
+    u = w0 * points[a, 2] + w1 * points[b, 2] + w2 * points[c, 2]
+    v = w0 * points[a, 3] + w1 * points[b, 3] + w2 * points[c, 3]
+    u = min(max(u, F(0.0)), F(texture.shape[1]) - F(1.001))
+    v = min(max(v, F(0.0)), F(texture.shape[0]) - F(1.001))
+    column, row = int(u), int(v)
+    fu, fv = u - F(column), v - F(row)
+    p, q = (F(1.0) - fu) * (F(1.0) - fv), fu * (F(1.0) - fv)
+    r, s = (F(1.0) - fu) * fv, fu * fv
+    for k in range(8):
         texel[k] = (
-            a * texture[iy, ix, k]
-            + b * texture[iy, ix + 1, k]
-            + c * texture[iy + 1, ix, k]
-            + d * texture[iy + 1, ix + 1, k]
+            p * texture[row, column, k]
+            + q * texture[row, column + 1, k]
+            + r * texture[row + 1, column, k]
+            + s * texture[row + 1, column + 1, k]
         )
+    gloss = texel[6] * (w0 * points[a, 7] + w1 * points[b, 7] + w2 * points[c, 7])
+    for k in range(3):
+        diffuse = texel[k] * (w0 * points[a, 4 + k] + w1 * points[b, 4 + k] + w2 * points[c, 4 + k])
+        x = max(diffuse + gloss * key[k], F(1e-6))
+        at = min(x * F(TONE_STEPS / TONE_RANGE), F(TONE_STEPS - 1.001))
+        j = int(at)
+        f = at - F(j)
+        total[k] += tone[j, 0] + f * (tone[j + 1, 0] - tone[j, 0])
+        total[3 + k] += texel[3 + k] * (tone[j, 1] + f * (tone[j + 1, 1] - tone[j, 1])) * diffuse / x
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def _light(normal, texel, lamp, tone, out):
-    """Add one lit sample to out (6,): level r g b, pulsation r g b.
-
-    lamp (17,): direction 3, key colour 3, sky colour 3, ground colour 3, wrap 3, gloss strength, gloss power.
-    """
-    length = F(1.0) / math.sqrt(normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2] + F(1e-12))
-    nx, ny, nz = normal[0] * length, normal[1] * length, normal[2] * length
-    facing = nx * lamp[0] + ny * lamp[1] + nz * lamp[2]
-    up = F(0.5) + F(0.5) * ny
-    hx, hy, hz = lamp[0], lamp[1], lamp[2] + F(1.0)
-    half = max(F(0.0), (nx * hx + ny * hy + nz * hz) / math.sqrt(hx * hx + hy * hy + hz * hz))
-    gloss = F(0.0)
-    if half > F(0.6):
-        gloss = texel[6] * lamp[15] * half ** lamp[16]
+def _wall(backdrop, row, column, weight, total):
+    """Add weight times the background at that pixel to total; `backdrop` as in `shade`."""
+    image, masks, whole, rest, flicker = backdrop
+    rows, columns = image.shape[0], image.shape[1]
+    y0, x0 = row + whole[0], column + whole[1]
+    y0, x0 = y0 - rows * (y0 >= rows), x0 - columns * (x0 >= columns)
+    y1 = y0 + 1 if y0 + 1 < rows else 0
+    x1 = x0 + 1 if x0 + 1 < columns else 0
+    fy, fx = rest[0], rest[1]
     for k in range(3):
-        # wrapped further in red than in blue: light bleeds around the terminator in skin
-        direct = max(F(0.0), (facing + lamp[12 + k]) / (F(1.0) + lamp[12 + k]))
-        diffuse = texel[k] * (direct * lamp[3 + k] + up * lamp[6 + k] + (F(1.0) - up) * lamp[9 + k])
-        x = diffuse + gloss * lamp[3 + k]
-        out[k] += _tone(tone, x, 0)
-        out[3 + k] += texel[3 + k] * _tone(tone, x, 1) * diffuse / (x + F(1e-6))
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def _backdrop(background, x, y, flicker, row, column, out):
-    """Add one sample of the background (rows, columns, 3 + K: levels, K masks) shifted by x, y pixels, wrapped
-    around."""
-    rows, columns = background.shape[0], background.shape[1]
-    fx, fy = F(column) + x, F(row) + y
-    ix, iy = math.floor(fx), math.floor(fy)
-    fx -= F(ix)
-    fy -= F(iy)
-    x0, y0 = ix % columns, iy % rows
-    x1, y1 = (x0 + 1) % columns, (y0 + 1) % rows
-    for k in range(3):
-        top = background[y0, x0, k] * (F(1.0) - fx) + background[y0, x1, k] * fx
-        low = background[y1, x0, k] * (F(1.0) - fx) + background[y1, x1, k] * fx
-        value = top * (F(1.0) - fy) + low * fy
-        gain = F(1.0)
+        value = image[y0, x0, k]
+        if fx + fy > F(0.0):
+            value = (F(1.0) - fy) * ((F(1.0) - fx) * value + fx * image[y0, x1, k]) + fy * (
+                (F(1.0) - fx) * image[y1, x0, k] + fx * image[y1, x1, k]
+            )
+        gain = weight
         for m in range(flicker.shape[0]):
-            gain += flicker[m, k] * background[row % rows, column % columns, 3 + m]
-        out[k] += value * gain
+            gain += weight * flicker[m, k] * masks[row, column, m]
+        total[k] += value * gain
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def shade(visible, geometry, texture, lamp, tone, backdrop, picture, pulsation):
-    """Picture and pulsation (H, W, 3) in grey levels, averaged over the samples of each pixel.
+def shade(visible, mesh, texture, look, backdrop, gain, picture, pulsation):
+    """Picture and pulsation (H, W, 3) in grey levels: one look at each pixel inside a surface, n x n at its edges.
 
-    visible = (face, weights) on a grid n times finer; geometry = (faces, uv (V, 2), turned normals (V, 3)); texture (R,
-    C, 7) with uv = 1 at R texels; backdrop = (background, (x, y) shift, flicker (K, 3)).
+    visible = (face, depth, gap): of `rasterize` on a grid n times finer, and the step of depth that makes an edge;
+    mesh = (faces, points of `light`); texture (R, C, 8): albedo, pulsation, gloss, nothing; look = (key colour 3, tone
+    (2048, 2)); backdrop = (image, at least (H, W, 3), masks (H, W, K), its shift in rows and columns: whole (2,) within the
+    image, rest (2,) 0..1, flicker (K, 3)); gain (2, 3): of the level, of the pulsation.
     """
-    face, weights = visible
-    faces, uv, normals = geometry
-    background, shift, flicker = backdrop
+    face, depth, gap = visible
     n = face.shape[0] // picture.shape[0]
     share = F(1.0) / F(n * n)
-    size = F(texture.shape[0])
-    texel = np.empty(7, np.float32)
-    normal = np.empty(3, np.float32)
-    total = np.empty(6, np.float32)
+    middle = F(0.5) * F(n - 1)
+    texel, total = np.empty(8, np.float32), np.empty(6, np.float32)
     for row in range(picture.shape[0]):
         for column in range(picture.shape[1]):
+            top, left = row * n, column * n
+            empty, near, far = 0, F(-1e9), F(1e9)
+            for r in range(top, top + n):
+                for c in range(left, left + n):
+                    empty += face[r, c] < 0
+                    near, far = max(near, depth[r, c]), min(far, depth[r, c])
             total[:] = F(0.0)
-            for s in range(n * n):
-                r, c = row * n + s // n, column * n + s % n
-                i = face[r, c]
-                if i < 0:
-                    _backdrop(background, shift[0], shift[1], flicker, row, column, total)
-                    continue
-                w1, w2 = weights[r, c, 0], weights[r, c, 1]
-                p, q, o = faces[i, 0], faces[i, 1], faces[i, 2]
-                w0 = F(1.0) - w1 - w2
-                u = w0 * uv[p, 0] + w1 * uv[q, 0] + w2 * uv[o, 0]
-                v = w0 * uv[p, 1] + w1 * uv[q, 1] + w2 * uv[o, 1]
-                for k in range(3):
-                    normal[k] = w0 * normals[p, k] + w1 * normals[q, k] + w2 * normals[o, k]
-                _sample(texture, u * size, v * size, texel)
-                _light(normal, texel, lamp, tone, total)
+            if empty == 0 and near - far < gap:
+                _surface(mesh, face[top, left], F(left) + middle, F(top) + middle, texture, look, texel, total)
+            elif empty < n * n:
+                for r in range(top, top + n):
+                    for c in range(left, left + n):
+                        if face[r, c] >= 0:
+                            _surface(mesh, face[r, c], F(c), F(r), texture, look, texel, total)
+                for k in range(6):
+                    total[k] *= share
+            if empty > 0:
+                _wall(backdrop, row, column, F(empty) * share, total)
             for k in range(3):
-                picture[row, column, k] = total[k] * share
-                pulsation[row, column, k] = total[3 + k] * share
+                picture[row, column, k] = total[k] * gain[0, k]
+                pulsation[row, column, k] = total[3 + k] * gain[1, k]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def white(key, quantiles, out):
+    """Fill out (N,) float32 with white noise: a hash of (key, place) looked up in the 4096 `quantiles` of a
+    distribution."""
+    step = np.uint64(0x9E3779B97F4A7C15)
+    for i in range((out.size + 3) // 4):
+        z = key + np.uint64(i + 1) * step  # splitmix64
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+        for k in range(min(4, out.size - 4 * i)):
+            out[4 * i + k] = quantiles[(z >> np.uint64(16 * k + 4)) & np.uint64(4095)]
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def expose(picture, pulsation, p, sigma, shot, noise, frame):
-    """frame (H, W, 3) uint8 = round(picture + p pulsation + noise), clipped to 0..255.
+    """frame (N,) uint8 = round(picture + p pulsation + noise), clipped to 0..255.
 
-    noise (H, W, 3) of unit variance; sigma in grey levels at mid grey, of which the share `shot` (0..1) of the variance
+    noise (N,) of unit variance; sigma in grey levels at mid grey, of which the share `shot` (0..1) of the variance
     grows with the light.
     """
-    for row in range(frame.shape[0]):
-        for column in range(frame.shape[1]):
-            for k in range(3):
-                light = picture[row, column, k]
-                width = sigma * math.sqrt(max(F(0.0), F(1.0) - shot + shot * light * F(1 / 128)))
-                level = light + p * pulsation[row, column, k] + width * noise[row, column, k]
-                frame[row, column, k] = np.uint8(min(max(math.floor(level + F(0.5)), F(0.0)), F(255.0)))
+    floor, slope = F(1.0) - shot, shot * F(1 / 128)
+    for i in range(frame.size):
+        width = sigma * math.sqrt(max(F(0.0), floor + slope * picture[i]))
+        level = picture[i] + p * pulsation[i] + width * noise[i]
+        frame[i] = np.uint8(np.int32(min(max(level + F(0.5), F(0.0)), F(255.0))))
+
+
+def normal_quantiles() -> np.ndarray:
+    """4096 equally likely values of a normal distribution of unit variance, (4096,) float32."""
+    values = ndtri((np.arange(4096) + 0.5) / 4096)
+    return (values / values.std()).astype(np.float32)
 
 
 def tone_curve(gamma: float) -> np.ndarray:
-    """Response of a camera: (2, 2048) float32 tables over linear light 0..2 of the level 0..255 and of the pulsation.
+    """Response of a camera: (2048, 2) float32 table over linear light 0..2 of the level 0..255 and of the pulsation.
 
-    level = 255 soft(x)^(1/gamma) with a shoulder above .8 that never quite reaches 255. The second table is
+    level = 255 soft(x)^(1/gamma) with a shoulder above .8 that never quite reaches 255. The second column is
     gamma x dlevel/dx: of a small relative change dx/x, what reaches the frame, with gamma made up for, so that for a
     given pulse the relative change of the levels is the same at any gamma and dies out towards saturation.
     """
@@ -239,4 +276,4 @@ def tone_curve(gamma: float) -> np.ndarray:
     soft = np.where(x < knee, x, 1 - (1 - knee) * np.exp(-(x - knee) / (1 - knee)))
     toe = 0.004
     level = 255 * ((soft + toe) ** (1 / gamma) - toe ** (1 / gamma)) / ((1 + toe) ** (1 / gamma) - toe ** (1 / gamma))
-    return np.stack([level, gamma * x * np.gradient(level, x)]).astype(np.float32)
+    return np.stack([level, gamma * x * np.gradient(level, x)], -1).astype(np.float32)

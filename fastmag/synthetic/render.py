@@ -14,11 +14,14 @@ from scipy.ndimage import gaussian_filter
 from fastmag.errors import InputError
 from fastmag.synthetic import physiology, raster, scene
 from fastmag.synthetic.codec import through_h264
+from fastmag.synthetic.mesh import ATLAS_WIDTH
 from fastmag.synthetic.motion import make_motion, rotation
 from fastmag.synthetic.person import make_person
 
 _PIVOT = (-11.0, -2.5)  # y, z about which the head turns, cm
 _DISTANCE = 95.0  # of the camera, cm
+_ATLAS_CM = (29.0, 50.0)  # of the head that the texture's height covers in rows, in columns
+_QUANTILES = raster.normal_quantiles()
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Settings:
     head: str | Path | None = None
     person: int | None = None
     pulse: bool = True
+    pulse_factor: float = 1.0
     amplitude: float | None = None
     bpm: float | None = None
     noise: float | None = None
@@ -98,9 +102,10 @@ class _Buffers:
 
     screen: np.ndarray
     turned: np.ndarray
+    points: np.ndarray
     depth: np.ndarray
     face: np.ndarray
-    weights: np.ndarray
+    noise: np.ndarray
 
 
 @dataclass
@@ -129,8 +134,17 @@ class Shot:
         self.background = scene.make_background(rng[3], kind, self.n, s.fps, s.size)
         self.camera = scene.make_camera(rng[4], self.n, s.size, s.noise, s.framing, s.repeat)
         self.p = wave[self.camera.shown]
-        self._textures = [_linear(t, self.camera.gamma) for t in self.person.textures]
+        self._textures = [_thin(_linear(t, self.camera.gamma), self._step()) for t in self.person.textures]
+        rows, columns = self._textures[0].shape[:2]
+        self._uv = (self.person.uv * np.array([columns / ATLAS_WIDTH, rows]) - 0.5).astype(np.float32)
         self._tone = raster.tone_curve(self.camera.gamma)
+
+    def _step(self) -> tuple[int, int]:
+        """Rows and columns of the texture that fall on a pixel: to be averaged, or the skin sparkles as it turns."""
+        rows = self.settings.texture_rows
+        pixels = self.camera.scale * self.settings.size[0]  # per cm
+        across = pixels * self.camera.aspect
+        return max(1, round(rows / (_ATLAS_CM[0] * pixels))), max(1, round(rows / (_ATLAS_CM[1] * across)))
 
     def _buffers(self) -> _Buffers:
         h, w = (side * self.settings.antialias for side in self.settings.size)
@@ -138,60 +152,72 @@ class Shot:
         return _Buffers(
             np.empty((v, 3), np.float32),
             np.empty((v, 3), np.float32),
+            np.empty((v, 8), np.float32),
             np.empty((h, w), np.float32),
             np.empty((h, w), np.int32),
-            np.empty((h, w, 2), np.float32),
+            np.empty((*self.settings.size, 3), np.float32),
         )
 
     def _state(self, t: int) -> np.ndarray:
         m, c, n = self.motion, self.camera, self.settings.antialias
         h, w = self.settings.size
         at = (m.shift[t] + m.shake[t]) * h + (c.centre[0] * w, c.centre[1] * h)
-        middle = n * at - 0.5
         state = np.zeros(27, np.float32)
         state[:9] = rotation(m.yaw[t], m.pitch[t], m.roll[t]).ravel()
         state[9:18] = rotation(0.12 * m.yaw[t], 0.0, 0.1 * m.roll[t]).ravel()
         state[18:20] = _PIVOT
-        state[20:22] = middle
+        state[20:22] = n * at - 0.5
         state[22:27] = n * c.scale * h * (1 + m.nearer[t]), c.aspect, _DISTANCE, m.jaw[t], self.breath[t]
         return state
 
+    def _visible(self, t: int, b: _Buffers) -> None:
+        who = self.person
+        raster.pose(who.vertices, who.normals, who.bind, who.offsets, self._state(t), b.screen, b.turned)
+        raster.rasterize(b.screen, who.faces, b.depth, b.face)
+
+    def _backdrop(self, t: int) -> tuple[np.ndarray, ...]:
+        h, w = self.settings.size
+        x, y = self.background.shift[t] - self.motion.shake[t] * h
+        whole = np.floor([y, x])
+        within = whole.astype(np.int64) % np.array([2 * h, 2 * w])
+        rest = (np.array([y, x]) - whole).astype(np.float32)
+        return self.background.image, self.background.masks, within, rest, self.background.flicker[t]
+
     def instant(self, t: int, buffers: _Buffers | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Picture and pulsation (H, W, 3) float32 in grey levels at instant t, without noise."""
-        b, who = buffers or self._buffers(), self.person
+        b, lamp = buffers or self._buffers(), self.light.lamp[t]
+        self._visible(t, b)
+        raster.light(b.screen, b.turned, self._uv, lamp, b.points)
+        gap = np.float32(0.5 + 3 / (self.camera.scale * self.settings.size[0]))  # cm between neighbouring pixels
+        gain = np.stack([self.light.gain[t], self.light.gain[t] * np.float32(self.amplitude)])
         picture = np.empty((*self.settings.size, 3), np.float32)
         pulsation = np.empty_like(picture)
-        raster.pose(who.vertices, who.normals, who.bind, who.offsets, self._state(t), b.screen, b.turned)
-        raster.rasterize(b.screen, who.faces, b.depth, b.face, b.weights)
-        slide = self.background.shift[t] - self.motion.shake[t] * self.settings.size[0]
-        backdrop = (self.background.image, slide.astype(np.float32), self.background.flicker[t])
-        texture = self._textures[int(self.motion.lids[t])]
         raster.shade(
-            (b.face, b.weights),
-            (who.faces, who.uv, b.turned),
-            texture,
-            self.light.lamp[t],
-            self._tone,
-            backdrop,
+            (b.face, b.depth, gap),
+            (self.person.faces, b.points),
+            self._textures[int(self.motion.lids[t])],
+            (lamp[3:6], self._tone),
+            self._backdrop(t),
+            gain,
             picture,
             pulsation,
         )
-        picture *= self.light.gain[t]
-        pulsation *= self.light.gain[t] * np.float32(self.amplitude)
         return picture, pulsation
 
     def frame(self, t: int, buffers: _Buffers | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Frame t (H, W, 3) uint8 as the camera gives it, and its pulsation (H, W, 3) float32."""
-        shown = int(self.camera.shown[t])
-        picture, pulsation = self.instant(shown, buffers)
-        noise = np.random.default_rng([self.seed, 7, shown]).standard_normal(picture.shape, np.float32)
-        if self.camera.blur:
-            noise = gaussian_filter(noise, (self.camera.blur, self.camera.blur, 0))
+        b, c = buffers or self._buffers(), self.camera
+        shown = int(c.shown[t])
+        picture, pulsation = self.instant(shown, b)
+        key = np.random.SeedSequence([self.seed, 7, shown]).generate_state(1, np.uint64)[0]
+        raster.white(key, _QUANTILES, b.noise.ravel())
+        noise = b.noise
+        if c.blur:
+            noise = gaussian_filter(noise, (c.blur, c.blur, 0))
             noise /= noise.std()
         frame = np.empty(picture.shape, np.uint8)
-        raster.expose(
-            picture, pulsation, self.p[t], np.float32(self.camera.noise), np.float32(self.camera.shot), noise, frame
-        )
+        strength, sigma, shot = (np.float32(v) for v in (self.settings.pulse_factor * self.p[t], c.noise, c.shot))
+        raster.expose(picture.ravel(), pulsation.ravel(), strength, sigma, shot, noise.ravel(), frame.ravel())
         return frame, pulsation
 
     def frames(self, threads: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -229,9 +255,18 @@ class Shot:
 
 
 def _linear(texture: np.ndarray, gamma: float) -> np.ndarray:
-    texture = texture.copy()
-    texture[..., :3] **= np.float32(gamma)
-    return texture
+    """The texture (R, C, 7) with linear albedo, padded to 8 channels."""
+    out = np.zeros((*texture.shape[:2], 8), np.float32)
+    out[..., :7] = texture
+    out[..., :3] **= np.float32(gamma)
+    return out
+
+
+def _thin(texture: np.ndarray, step: tuple[int, int]) -> np.ndarray:
+    """The texture averaged over blocks of `step` texels."""
+    (r, c), (rows, columns, k) = step, texture.shape
+    rows, columns = rows // r, columns // c
+    return texture[: rows * r, : columns * c].reshape(rows, r, columns, c, k).mean((1, 3))
 
 
 def render_clip(

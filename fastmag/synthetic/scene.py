@@ -25,9 +25,11 @@ class Light:
 
 @dataclass(frozen=True)
 class Background:
-    """image (h, w, 3 + K) float32: levels 0..255 and K masks; shift (n, 2) pixels; flicker (n, K, 3) relative."""
+    """image (2H, 2W, 3) float32, levels 0..255, of which a frame (H, W) shows a part; masks (H, W, K); shift (n, 2): x, y
+    in pixels; flicker (n, K, 3) relative."""
 
     image: np.ndarray
+    masks: np.ndarray
     shift: np.ndarray
     flicker: np.ndarray
 
@@ -148,7 +150,8 @@ def make_background(rng: np.random.Generator, kind: str, n: int, fps: float, siz
     if kind in ("flicker", "wild"):
         masks, flicker = _flicker(rng, n, fps, h, w)
     levels = np.clip(image, 0.004, 0.95) * 255
-    return Background(np.concatenate([levels, masks], -1).astype(np.float32), shift, flicker.astype(np.float32))
+    masks = np.ascontiguousarray(masks[: size[0], : size[1]], np.float32)
+    return Background(levels.astype(np.float32), masks, shift, flicker.astype(np.float32))
 
 
 def repeats(rng: np.random.Generator, n: int) -> np.ndarray:
