@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fastmag import backends, deepmag, models
+from fastmag.baselines import evm
 from fastmag.errors import DamagedVideo, InputError
 from fastmag.gradients import InputGradient
-from fastmag.params import Pulse
+from fastmag.params import EvmColor, Params, Pulse
+from fastmag.passes import Outcome
 from fastmag.presets import method as method_of
 from fastmag.progress import Stages
 from fastmag.sources import ArraySink, ArraySource, FileSource, like, to_numpy
@@ -23,7 +26,7 @@ from fastmag.vitals import Measurement, measure_pulse
 
 @dataclass(frozen=True)
 class Report:
-    """What `magnify` did: files and frames, the pulse found (None in the paper form), and a word about both."""
+    """What `magnify` did: files and frames, the pulse where one was looked for and found, and a word about both."""
 
     destination: Path
     frames: int
@@ -35,14 +38,14 @@ class Report:
 
 
 def magnify(
-    source, destination=None, method: str | Pulse = "pulse", *, fps=None, backend: str = "auto", progress=False,
+    source, destination=None, method: str | Params = "pulse", *, fps=None, backend: str = "auto", progress=False,
     overwrite: bool = False, strict: bool = False, **writing,
 ):  # fmt: skip
     """Magnify a subtle change in a video.
 
     source: a path, or frames (T, H, W, 3) uint8 (NumPy or anything with DLPack) together with `fps`.
     destination: a path for a path; None for an array, whose result is returned as the same kind of array.
-    method: a name ("pulse") or params such as `fastmag.Pulse(alpha=20)`.
+    method: the name of a method ("pulse") or preset ("evm/face"), or params such as `fastmag.Pulse(alpha=20)`.
     fps: frames a second of an array, or an override of the file's.
     progress: False, True (a bar on a terminal), or a function of (stage, frames done, frames in all).
     overwrite: replace an existing file. strict: write nothing if the source breaks off in the middle.
@@ -52,14 +55,15 @@ def magnify(
     off: what was decoded is magnified and written whole.
     """
     began, params, ops = time.perf_counter(), method_of(method), backends.get(backend)
+    run = PIPELINES[type(params)]
     if not _is_path(source):
         if destination is not None:
             raise InputError("an array comes back as an array: leave destination out, or pass a path as source")
         frames = ArraySource(to_numpy(source), _array_fps(fps), params.roi)
         changed = ArraySink(frames)
         with Stages(progress) as stages:
-            deepmag.magnify_pulse(frames, changed, params, _network(params), ops, stages)
-        return like(changed.array, source)
+            outcome = run(frames, changed, params, ops, stages)
+        return like(changed.array[: outcome.frames], source)
     if destination is None:
         raise InputError("a video file needs a destination: name the file to write")
     from fastmag.video import Writer
@@ -68,17 +72,17 @@ def magnify(
     sink = Writer(destination, clip.info, source, overwrite=overwrite, **writing)
     with Stages(progress) as stages:
         try:
-            count, sections, _ = deepmag.magnify_pulse(
-                clip, _Strict(sink, clip, strict), params, _network(params), ops, stages
-            )
+            outcome = run(clip, _Strict(sink, clip, strict), params, ops, stages)
         except _Broken:
             raise InputError(
                 f"{clip.damage}; nothing was written: leave --strict out to keep what can be decoded"
             ) from None
     if clip.damage:
         warnings.warn(DamagedVideo(f"{clip.damage}; what was decoded is magnified and whole"), stacklevel=2)
-    rate, quality, message = describe(sections)
-    return Report(Path(destination), count, time.perf_counter() - began, rate, quality, message, clip.damage)
+    seconds = time.perf_counter() - began
+    return Report(
+        Path(destination), outcome.frames, seconds, outcome.rate_bpm, outcome.quality, outcome.message, clip.damage
+    )
 
 
 def measure(source, signal: str = "pulse", *, fps=None, backend: str = "auto", progress=False, roi=None,
@@ -159,3 +163,16 @@ def _no_fps():
 
 def _network(params: Pulse) -> InputGradient:
     return InputGradient(params.model or models.path("pulse_gradient"), expect=(3, 36, 36))
+
+
+def _pulse(source, sink, params: Pulse, ops, progress) -> Outcome:
+    count, sections, _ = deepmag.magnify_pulse(source, sink, params, _network(params), ops, progress)
+    rate, quality, message = describe(sections)
+    return Outcome(count, message, rate, quality)
+
+
+# From params to the pipeline that takes them: (source, sink, params, ops, progress) -> Outcome
+PIPELINES: dict[type, Callable[..., Outcome]] = {
+    Pulse: _pulse,
+    EvmColor: evm.magnify_color,
+}

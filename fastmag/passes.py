@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from fastmag.color import Cells
 from fastmag.ops import Ops
 from fastmag.spool import Spool
 from fastmag.temporal import resample
@@ -14,6 +14,16 @@ from fastmag.temporal import resample
 TRAINED_FPS = 30.0  # of the networks: X scales with the time between frames
 CHUNK = 256  # rows per read of a spool
 Progress = Callable[[str, int, int | None], None]  # stage, frames done, frames in all
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a pipeline did: frames written, a line for the user, rate and quality of the signal it looked for."""
+
+    frames: int
+    message: str
+    rate_bpm: float | None = None
+    quality: float | None = None
 
 
 def silent(stage: str, done: int, total: int | None) -> None:
@@ -25,13 +35,14 @@ def stride_of(fps: float) -> int:
     return max(1, round(fps / TRAINED_FPS))
 
 
-def analyse(source, cells: Cells, progress: Progress = silent) -> tuple[Spool, np.ndarray]:
-    """Pass 1: the cells (n, 36, 36, 3) of every stride-th frame, in a spool, and their times (n,) in seconds.
+def analyse(source, cells, progress: Progress = silent, stride: int | None = None) -> tuple[Spool, np.ndarray]:
+    """Pass 1: the cells (n, h, w, 3) of every stride-th frame, in a spool, and their times (n,) in seconds.
 
-    At a variable rate those frames are taken that come nearest to an even step.
+    The stride is that of the networks unless it is given. At a variable rate those frames are taken that come nearest
+    to an even step.
     """
     spool, times = Spool((*cells.size, 3)), []
-    step, due = stride_of(source.fps) / source.fps, 0.0
+    step, due = (stride or stride_of(source.fps)) / source.fps, 0.0
     for i, frame in enumerate(source.frames()):
         if frame.time + 0.5 / source.fps >= due:
             spool.append(cells.represent(frame.planes))
@@ -90,8 +101,8 @@ def bandpass_spool(spool: Spool, sections: np.ndarray, ops: Ops, start: int = 0)
         spool.write(low, ops.bandpass_backward(rows, sections, state).reshape(-1, *spool.shape))
 
 
-def synthesise(source, sink, cells: Cells, change: Spool, grid: np.ndarray, progress: Progress = silent) -> int:
-    """Pass 3: add the change (n, 36, 36, 3), known at the times `grid`, to every frame. Returns the frames written."""
+def synthesise(source, sink, cells, change: Spool, grid: np.ndarray, progress: Progress = silent) -> int:
+    """Pass 3: add the change (n, h, w, 3), known at the times `grid`, to every frame. Returns the frames written."""
     low, block, count = 0, change.read(0, min(CHUNK, len(change))), 0
     for frame in source.frames():
         i = int(np.searchsorted(grid, frame.time + 1e-9, side="right")) - 1

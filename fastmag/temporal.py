@@ -35,6 +35,29 @@ def check_passband(passband: tuple[float, float], fps: float) -> None:
         )
 
 
+def ideal(series: np.ndarray, passband: tuple[float, float], fps: float, *, one_sided: bool = False) -> np.ndarray:
+    """The part of series (T, n) within a passband: all other frequencies of their Fourier series are dropped.
+
+    The edges belong to the band. one_sided: MIT's released form, which keeps low < f < high among positive frequencies
+    alone, and so half of the amplitude. Raises InputError where no frequency of so short a series falls into the band.
+    """
+    from scipy.fft import irfft, rfft
+
+    count, (low, high) = len(series), passband
+    frequency = np.arange(count // 2 + 1) * (fps / count)
+    slack = 0.0 if one_sided else 1e-9 * fps
+    keep = (frequency > low - slack) & (frequency < high + slack)
+    if not keep.any():
+        raise InputError(
+            f"{count} frames at {fps:g} a second tell frequencies {fps / count:.3g} Hz apart, and none lies within "
+            f"{low:.3g}-{high:.3g} Hz: widen the passband, or use a longer clip"
+        )
+    spectrum = rfft(series - series.mean(axis=0), axis=0)
+    spectrum[~keep] = 0
+    band = irfft(spectrum, count, axis=0)
+    return band / 2 if one_sided else band
+
+
 def shortest(passband: tuple[float, float], fps: float) -> int:
     """Fewest frames that a passband can be told from: two periods of its low end."""
     return int(np.ceil(2 * fps / passband[0])) + 1

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 import click
 
-from fastmag.params import FORMS, RULES, Pulse
+from fastmag.params import COMPATS, FORMS, RULES
+from fastmag.presets import METHODS
 
 
 class Numbers(click.ParamType):
@@ -30,22 +32,34 @@ class Numbers(click.ParamType):
 TYPES = {
     "form": click.Choice(FORMS), "rule": click.Choice(RULES), "passband": Numbers(float, "LOW,HIGH"),
     "roi": Numbers(int, "X,Y,W,H"), "n_steps": int, "model": click.Path(), "alpha": float, "step_size": float,
-    "strength": float,
+    "strength": float, "level": int, "chroma": float, "fs": float, "compat": click.Choice(COMPATS),
 }  # fmt: skip
 
 
-def fields_as_flags(only: tuple[str, ...] | None = None):
-    """Flags made from the fields of the params; a flag that is not given is not passed on."""
+def flag_of(name: str) -> str:
+    """The flag of a field."""
+    return "--steps" if name == "n_steps" else "--" + name.replace("_", "-")
+
+
+def fields_as_flags(methods: Iterable[str] = tuple(METHODS), only: tuple[str, ...] | None = None):
+    """Flags made from the fields of the methods' params; a flag that is not given is not passed on."""
+    texts: dict[str, dict[str, list[str]]] = {}  # field -> help text -> methods
+    for method in methods:
+        for field in dataclasses.fields(METHODS[method]):
+            if only is None or field.name in only:
+                texts.setdefault(field.name, {}).setdefault(field.metadata["help"], []).append(method)
 
     def decorate(command):
-        for field in reversed(dataclasses.fields(Pulse)):
-            if only is None or field.name in only:
-                name = "--steps" if field.name == "n_steps" else "--" + field.name.replace("_", "-")
-                option = click.option(name, field.name, type=TYPES[field.name], help=field.metadata["help"])
-                command = option(command)
+        for name, by_text in reversed(texts.items()):
+            said = "; ".join(text + _whose(owners, methods) for text, owners in by_text.items())
+            command = click.option(flag_of(name), name, type=TYPES[name], help=said)(command)
         return command
 
     return decorate
+
+
+def _whose(owners: list[str], methods: Iterable[str]) -> str:
+    return "" if owners == list(methods) else f" ({', '.join(owners)})"
 
 
 common = [

@@ -7,33 +7,36 @@ import sys
 
 import click
 
-from fastmag.commands.options import fields_as_flags, with_common
-from fastmag.params import Pulse
-from fastmag.presets import METHODS
+from fastmag.commands.options import fields_as_flags, flag_of, with_common
+from fastmag.errors import InputError
+from fastmag.params import Params
+from fastmag.presets import METHODS, PRESETS, name_of
+from fastmag.presets import preset as preset_of
 
 FAULT = 1  # exit code
+WRITING = {"lossless": "lossless", "crf": "crf", "encoder_preset": "preset", "codec": "codec"}
 
 
 @click.command()
 @click.argument("source", metavar="IN")
 @click.argument("destination", metavar="OUT")
-@click.option("--method", type=click.Choice(list(METHODS)), default="pulse", show_default=True)
+@click.option("--method", type=click.Choice(list(METHODS)), help="pulse unless --preset names another.")
+@click.option("--preset", metavar="NAME", help="Settings by name: " + ", ".join(PRESETS) + ".")
 @fields_as_flags()
 @with_common
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @click.option("--strict", is_flag=True, help="Write nothing if IN breaks off in the middle.")
 @click.option("--lossless", is_flag=True, help="Keep every sample: FFV1 in .mkv and .avi, lossless H.264 in .mp4.")
 @click.option("--crf", type=float, help="Quality of the output, smaller is better; 8 by default.")
-@click.option("--preset", help="Speed of the encoder, as x264 names it; faster by default.")
+@click.option("--encoder-preset", help="Speed of the encoder, as x264 names it; faster by default.")
 @click.option("--codec", help="h264, hevc, vp9, av1, ffv1, or an FFmpeg encoder.")
-def magnify(source, destination, method, fps, backend, overwrite, strict, **flags) -> None:
+def magnify(source, destination, method, preset, fps, backend, overwrite, strict, **flags) -> None:
     """Magnify a subtle change in the video IN and write the video OUT."""
     from fastmag.api import magnify as door
 
     given = {name: value for name, value in flags.items() if value is not None and value is not False}
-    names = {field.name for field in dataclasses.fields(Pulse)}
-    params = dataclasses.replace(METHODS[method], **fresh(given, names))
-    writing = {name: value for name, value in given.items() if name not in names}
+    writing = {WRITING[name]: given.pop(name) for name in list(given) if name in WRITING}
+    params = params_of(method, preset, given)
     report = door(
         source,
         destination,
@@ -50,12 +53,19 @@ def magnify(source, destination, method, fps, backend, overwrite, strict, **flag
         sys.exit(FAULT)
 
 
-def fresh(given: dict, names: set[str]) -> dict:
-    """The fields to replace; a change of form drops the other form's defaults."""
-    changed = {name: value for name, value in given.items() if name in names}
-    if changed.get("form") == "paper":
-        changed.setdefault("alpha", None)
-    return changed
+def params_of(method: str | None, preset: str | None, given: dict) -> Params:
+    """The method's params, or the preset's, with the given fields replaced.
+
+    Raises InputError for a field that the method does not have. A change of form drops the other form's defaults.
+    """
+    params = preset_of(preset, method) if preset else METHODS[method or "pulse"]
+    names = {field.name for field in dataclasses.fields(params)}
+    for name in given:
+        if name not in names:
+            raise InputError(f"{flag_of(name)} has no meaning for the method {name_of(params)}: drop it")
+    if given.get("form") == "paper":
+        given = {"alpha": None, **given}
+    return dataclasses.replace(params, **given)
 
 
 @click.command()
@@ -64,7 +74,7 @@ def fresh(given: dict, names: set[str]) -> dict:
 @click.option("--csv", "table", type=click.Path(), help="Write time, wave and rate to this file.")
 @click.option("--plot", type=click.Path(), help="Draw wave, rate and spectrum into this file (.png, .pdf, .svg).")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
-@fields_as_flags(("passband", "roi", "model"))
+@fields_as_flags(("pulse",), ("passband", "roi", "model"))
 @with_common
 def measure(source, signal, table, plot, overwrite, fps, backend, **flags) -> None:
     """Read the pulse from the video IN: rate, quality, and with --csv and --plot the wave."""

@@ -1,0 +1,1 @@
+"""The classical rivals on the same kernels and passes: one file each."""

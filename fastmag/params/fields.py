@@ -1,0 +1,78 @@
+"""Fields that become flags, and the checks that several methods share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+
+from fastmag.errors import InputError
+
+
+def flag(default, text: str):
+    """A field whose help text becomes that of the command's flag."""
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+ROI = "x,y,w,h in pixels: analyse and change this region only"
+FS = "frames a second the camera took, where the file plays slower; the file's rate by default"
+
+
+def check_numbers(params, least: dict[str, float]) -> None:
+    """Raise InputError unless each named field is None or a finite number, at least so much."""
+    for name, lowest in least.items():
+        value = getattr(params, name)
+        if value is not None and not (
+            isinstance(value, int | float) and not isinstance(value, bool) and lowest <= value < float("inf")
+        ):
+            raise InputError(f"{name} must be a finite number, at least {lowest:g}; got {value!r}")
+
+
+def check_choice(params, name: str, choices: Collection[str]) -> None:
+    """Raise InputError unless the field is None or one of the choices."""
+    value = getattr(params, name)
+    if value is not None and value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+
+
+def check_whole(params, name: str, lowest: int, highest: int) -> None:
+    """Raise InputError unless the field is a whole number within the limits."""
+    value = getattr(params, name)
+    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+        raise InputError(f"{name} must be a whole number from {lowest} to {highest}; got {value!r}")
+
+
+def check_passband(params) -> None:
+    """Make `passband` a pair of floats. Raises InputError unless 0 < low < high."""
+    passband = _numbers(params.passband, 2, float, "passband", "LOW,HIGH in hertz")
+    object.__setattr__(params, "passband", passband)
+    low, high = passband
+    if not 0 < low < high:
+        raise InputError(f"passband must be LOW < HIGH, both above 0 Hz; got {low:g}-{high:g}: swap or correct them")
+
+
+def check_roi(params) -> None:
+    """Make `roi` None or four integers. Raises InputError where it is no rectangle."""
+    if params.roi is None:
+        return
+    roi = _numbers(params.roi, 4, int, "roi", "x,y,w,h in whole pixels")
+    object.__setattr__(params, "roi", roi)
+    if min(roi[:2]) < 0 or min(roi[2:]) < 1:
+        raise InputError(f"roi must be x,y,w,h with x, y >= 0 and w, h >= 1; got {','.join(map(str, roi))}")
+
+
+def check_fs(params) -> None:
+    """Raise InputError unless `fs` is None or a positive number."""
+    fs = params.fs
+    if fs is not None and not (isinstance(fs, int | float) and 0 < fs < float("inf")):
+        raise InputError(f"fs must be a number of frames a second, above 0; got {fs!r}")
+
+
+def _numbers(value, count: int, kind: type, name: str, expected: str) -> tuple:
+    try:
+        numbers = tuple(kind(v) for v in value)
+        finite = all(abs(v) < float("inf") for v in numbers)
+    except (TypeError, ValueError, OverflowError):
+        numbers, finite = (), False
+    if len(numbers) != count or not finite:
+        raise InputError(f"{name} must be {expected}; got {value!r}")
+    return numbers
