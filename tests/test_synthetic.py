@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastmag.errors import InputError
-from fastmag.synthetic import Settings, Shot, magnified, reduce_to_cells, render_cells, render_clip
+from fastmag.synthetic import Member, Settings, Shot, magnified, reduce_to_cells, render_cells, render_clip
 from fastmag.synthetic.codec import through_h264
 from fastmag.synthetic.mesh import load_mesh, vertex_normals
 from fastmag.synthetic.motion import TASKS, yaw_of_task
@@ -143,7 +143,7 @@ def test_h264_keeps_order_and_number_of_frames():
 
 
 def test_people_differ_and_face_the_camera():
-    one, other = (make_person(seed, texture_rows=64, detail=0.4) for seed in (0, 1))
+    one, other = (make_person(Member(seed, False, 3), texture_rows=64, detail=0.4) for seed in (0, 1))
     assert not np.array_equal(one.textures[0], other.textures[0])
     assert not np.array_equal(one.textures[0], one.textures[2])  # lids
     nose = one.vertices[:, 2].argmax()

@@ -1,6 +1,21 @@
-"""People whose pulse is known, rendered: to train the network, to judge every method, and as a first sample."""
+"""People whose pulse and breath are known, rendered: to train the network, to judge every method, and as a first
+sample."""
 
+from fastmag.synthetic.cast import Member, cast
 from fastmag.synthetic.cells import CellClip, reduce_to_cells, render_cells
-from fastmag.synthetic.render import Clip, Settings, Shot, magnified, render_clip
+from fastmag.synthetic.clip import Clip, magnified, render_clip
+from fastmag.synthetic.render import Shot
+from fastmag.synthetic.settings import Settings
 
-__all__ = ["CellClip", "Clip", "Settings", "Shot", "magnified", "reduce_to_cells", "render_cells", "render_clip"]
+__all__ = [
+    "CellClip",
+    "Clip",
+    "Member",
+    "Settings",
+    "Shot",
+    "cast",
+    "magnified",
+    "reduce_to_cells",
+    "render_cells",
+    "render_clip",
+]

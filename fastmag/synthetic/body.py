@@ -7,7 +7,7 @@ from scipy.interpolate import PchipInterpolator
 
 from fastmag.synthetic.mesh import EYES, Mesh, join
 
-HEAD, EAR, TORSO, CURTAIN = 0, 1, 2, 3
+HEAD, EAR, TORSO, CURTAIN, GLASSES = 0, 1, 2, 3, 4
 
 # One row per height: y, depth of the front, of the back, half width, z of the widest place. The nose is added later.
 _HEAD_PROFILE = np.array(
@@ -74,7 +74,7 @@ def _loft(profile: np.ndarray, rows: int, angles: np.ndarray, power: float = 1.0
     return np.stack([x, np.broadcast_to(y, x.shape), z], -1)
 
 
-def _grid_mesh(points: np.ndarray, box: tuple[float, float, float, float], part: int, inside: bool = False) -> Mesh:
+def grid_mesh(points: np.ndarray, box: tuple[float, float, float, float], part: int, inside: bool = False) -> Mesh:
     """A mesh over a grid of points (rows from the top, columns anticlockwise seen from above), its uv filling the
     box."""
     rows, columns = points.shape[:2]
@@ -147,14 +147,14 @@ def _ear(side: float, rows: int) -> Mesh:
     points = np.stack([side * (x + 7.25), y - 0.6, z - 1.9 + 0.25 * y], -1)
     points = points if side > 0 else points[:, ::-1]
     v = 0.02 if side > 0 else 0.12
-    return _grid_mesh(points, (1.02, v, 1.12, v + 0.08), EAR)
+    return grid_mesh(points, (1.02, v, 1.12, v + 0.08), EAR)
 
 
 def torso(detail: float = 1.0, neck: bool = True) -> Mesh:
     """Neck, shoulders and chest down to y = -60; without the neck it starts at the collar, for a scanned bust."""
     profile = _TORSO_PROFILE if neck else _TORSO_PROFILE[4:]
     angles = np.linspace(-np.pi, np.pi, int(96 * detail) + 1)
-    return _grid_mesh(_loft(profile, int(64 * detail), angles, 0.92), (1.01, 0.25, 1.49, 0.99), TORSO)
+    return grid_mesh(_loft(profile, int(64 * detail), angles, 0.92), (1.01, 0.25, 1.49, 0.99), TORSO)
 
 
 def curtain(length: float, detail: float = 1.0) -> Mesh:
@@ -163,7 +163,7 @@ def curtain(length: float, detail: float = 1.0) -> Mesh:
     angles = np.linspace(0.62 * np.pi, 1.38 * np.pi, int(48 * detail) + 1)
     rows = max(int(40 * detail * (0.4 + 0.6 * length)), 8)
     last = 4 + round(4 * length)
-    return _grid_mesh(_loft(_CURTAIN_PROFILE[:last], rows, angles), (1.14, 0.01, 1.49, 0.24), CURTAIN, inside=True)
+    return grid_mesh(_loft(_CURTAIN_PROFILE[:last], rows, angles), (1.24, 0.01, 1.49, 0.24), CURTAIN, inside=True)
 
 
 def head(shape: dict[str, float], detail: float = 1.0) -> Mesh:
@@ -176,4 +176,4 @@ def head(shape: dict[str, float], detail: float = 1.0) -> Mesh:
     angles = np.pi * (0.55 * even + 0.45 * even**3)  # finer in the face than behind it
     points = _sculpt_face(_loft(_HEAD_PROFILE, int(112 * detail), angles), shape)
     rows = max(int(18 * detail), 8)
-    return join(_grid_mesh(points, (0.0, 0.0, 1.0, 1.0), HEAD), _ear(1.0, rows), _ear(-1.0, rows))
+    return join(grid_mesh(points, (0.0, 0.0, 1.0, 1.0), HEAD), _ear(1.0, rows), _ear(-1.0, rows))

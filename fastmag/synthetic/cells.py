@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from fastmag.kernels import plans
-from fastmag.synthetic.render import Settings, Shot
+from fastmag.synthetic.render import Shot
+from fastmag.synthetic.settings import Settings
 
 CELLS = 36
 
@@ -51,14 +52,21 @@ def reduce_to_cells(image: np.ndarray, cells: int = CELLS) -> np.ndarray:
 
 
 def render_cells(
-    seed: int, task: str = "A", seconds: float = 20.0, fps: float = 30.0, threads: int | None = 1, **options
+    seed: int,
+    task: str = "A",
+    seconds: float = 20.0,
+    fps: float = 30.0,
+    threads: int | None = 1,
+    start: int = 0,
+    stop: int | None = None,
+    **options,
 ) -> CellClip:
     """As render_clip, reduced to 36x36 cells frame by frame: small, and what a network is trained and judged on."""
     shot = Shot(seed, Settings(task=task, seconds=seconds, fps=fps, **options))
-    cells = np.empty((shot.n, CELLS, CELLS, 3), np.float32)
+    at = shot.span(start, stop)
+    cells = np.empty((len(at), CELLS, CELLS, 3), np.float32)
     pulsation = np.empty_like(cells)
-    for t, (frame, change) in enumerate(shot.frames(threads)):
+    for t, (frame, change) in enumerate(shot.frames(threads, start, stop)):
         cells[t], pulsation[t] = reduce_to_cells(frame), reduce_to_cells(change)
-    return CellClip(
-        cells, pulsation, shot.p, shot.bpm, fps, shot.motion.yaw[shot.camera.shown], shot.amplitude, task, seed
-    )
+    part = slice(at.start, at.stop)
+    return CellClip(cells, pulsation, shot.p[part], shot.bpm, fps, shot.yaw[part], shot.amplitude, task, seed)

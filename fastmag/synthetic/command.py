@@ -8,7 +8,8 @@ import numpy as np
 
 from fastmag.files import WholeFile, check_destination
 from fastmag.progress import Progress
-from fastmag.synthetic.render import Settings, Shot
+from fastmag.synthetic.render import Shot
+from fastmag.synthetic.settings import Settings
 from fastmag.video import array_info
 from fastmag.video.writer import Writer
 

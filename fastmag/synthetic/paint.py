@@ -41,6 +41,19 @@ class Canvas:
             self.gloss += mask * (gloss - self.gloss)
 
 
+@dataclass(frozen=True)
+class Makeup:
+    """foundation: how much of the skin it hides; lips, shadow (3,) colours; lipstick, eyeshadow, blush: their strength.
+    All 0..1."""
+
+    foundation: float
+    lips: np.ndarray
+    lipstick: float
+    shadow: np.ndarray
+    eyeshadow: float
+    blush: float
+
+
 def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(x, -40, 40)))
 
@@ -63,14 +76,15 @@ def tone(melanin: float) -> np.ndarray:
     return np.array([np.interp(melanin, at, _TONES[:, k]) for k in range(3)])
 
 
-def _front(canvas: Canvas) -> np.ndarray:
+def front(canvas: Canvas) -> np.ndarray:
+    """The face: the front of the head, 0..1."""
     return sigmoid((canvas.place[..., 2] - 4.5) * 3) * (canvas.part == HEAD)
 
 
 def skin(canvas: Canvas, base: np.ndarray, rng: np.random.Generator, detail: np.ndarray | None) -> None:
     """Base colour, blotches, redder cheeks, nose and ears, shade in the hollows; or the scan's own detail instead."""
     x, y, _ = np.moveaxis(canvas.place, -1, 0)
-    front = _front(canvas)
+    face = front(canvas)
     canvas.colour[:] = base
     blotches = rng.uniform(0.005, 0.03) * waves(canvas.place, rng, 2.5) + rng.uniform(0.004, 0.02) * waves(
         canvas.place, rng, 0.8
@@ -79,9 +93,9 @@ def skin(canvas: Canvas, base: np.ndarray, rng: np.random.Generator, detail: np.
     flush = np.exp(-(((np.abs(x) - 4.6) / 2.2) ** 2) - ((y + 2.8) / 2.2) ** 2) * 0.8 + np.exp(
         -((x / 1.4) ** 2) - ((y + 3.4) / 1.2) ** 2
     )
-    flush = np.maximum(flush * front, 0.8 * (canvas.part == EAR)) * rng.uniform(0.03, 0.13)
+    flush = np.maximum(flush * face, 0.8 * (canvas.part == EAR)) * rng.uniform(0.03, 0.13)
     canvas.colour *= 1 - flush[..., None] * [0.15, 1.0, 0.9]
-    canvas.gloss[:] = 0.75 + 0.5 * front * np.exp(-((x / 3.0) ** 2) - ((y - 3) / 7.0) ** 2)
+    canvas.gloss[:] = 0.75 + 0.5 * face * np.exp(-((x / 3.0) ** 2) - ((y - 3) / 7.0) ** 2)
     if detail is not None:
         canvas.colour *= detail
         return
@@ -94,39 +108,57 @@ def skin(canvas: Canvas, base: np.ndarray, rng: np.random.Generator, detail: np.
     hollows += 0.12 * np.exp(-((x / 1.9) ** 2) - ((y + 9.1) / 0.45) ** 2) + 0.10 * np.exp(
         -(((np.abs(x) - 2.6 + 0.25 * (y + 5)) / 0.5) ** 2) - ((y + 5.6) / 1.6) ** 2
     )
-    canvas.colour *= 1 - (front * hollows)[..., None] * [0.8, 1.0, 1.0]
+    canvas.colour *= 1 - (face * hollows)[..., None] * [0.8, 1.0, 1.0]
     ear = (canvas.part == EAR) * np.exp(-(((y + 0.6) / 1.9) ** 2) - ((canvas.place[..., 2] + 1.6) / 0.8) ** 2)
     canvas.colour *= 1 - 0.35 * ear[..., None]
     neck = canvas.part == TORSO
     canvas.colour *= 1 - (neck * 0.28 * sigmoid((y + 15.5) * 0.9))[..., None]  # the chin's shadow on the neck
 
 
+def _mouth(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The lips, 0..1."""
+    across = np.clip(1 - (x / 2.55) ** 2, 0, 1)
+    bow = 0.62 * across**0.7 - 0.12 * np.exp(-((x / 0.4) ** 2))
+    return sigmoid((y + 7.45 + 0.78 * across**0.7) * 14) * sigmoid((-7.45 + bow - y) * 14) * (across > 0)
+
+
 def lips(canvas: Canvas, rng: np.random.Generator, strength: float) -> None:
     """Lips and the dark line between them."""
     x, y, _ = np.moveaxis(canvas.place, -1, 0)
-    front = _front(canvas)
-    across = np.clip(1 - (x / 2.55) ** 2, 0, 1)
-    bow = 0.62 * across**0.7 - 0.12 * np.exp(-((x / 0.4) ** 2))
-    inside = sigmoid((y + 7.45 + 0.78 * across**0.7) * 14) * sigmoid((-7.45 + bow - y) * 14) * (across > 0)
-    canvas.colour *= 1 - (front * inside * strength)[..., None] * (np.array([0.12, 0.36, 0.28]) * rng.uniform(0.7, 1.3))
-    canvas.gloss += front * inside * 0.6
+    face = front(canvas)
+    inside = _mouth(x, y)
+    canvas.colour *= 1 - (face * inside * strength)[..., None] * (np.array([0.12, 0.36, 0.28]) * rng.uniform(0.7, 1.3))
+    canvas.gloss += face * inside * 0.6
     line = np.exp(-(((y + 7.45 - 0.10 * (x / 2.4) ** 2) / 0.11) ** 2)) * np.exp(-(np.abs(x / 2.6) ** 6))
-    canvas.colour *= 1 - (front * line * 0.62 * strength)[..., None]
+    canvas.colour *= 1 - (face * line * 0.62 * strength)[..., None]
     holes = np.exp(-(((np.abs(x) - 0.75) / 0.36) ** 2) - ((y + 4.35) / 0.20) ** 2)
-    canvas.colour *= 1 - (front * holes * 0.7 * strength)[..., None]
+    canvas.colour *= 1 - (face * holes * 0.7 * strength)[..., None]
+
+
+def make_up(canvas: Canvas, base: np.ndarray, style: Makeup) -> None:
+    """Foundation evens the skin and hides a part of its pulse; blush on the cheeks, shadow on the lids, lipstick."""
+    x, y, _ = np.moveaxis(canvas.place, -1, 0)
+    face = front(canvas)
+    even = face * sigmoid((y + 11.5) * 2) * style.foundation
+    canvas.cover(even, 0.5 * canvas.colour + 0.5 * base)
+    cheeks = face * np.exp(-(((np.abs(x) - 4.8) / 1.7) ** 2) - ((y + 2.4 - 0.3 * (np.abs(x) - 4.8)) / 1.3) ** 2)
+    canvas.colour *= 1 - (style.blush * cheeks)[..., None] * [0.1, 1.0, 0.7]
+    lid = face * np.exp(-(np.abs((np.abs(x) - EYES[0]) / 1.9) ** 4) - np.abs((y - EYES[1] - 0.65) / 0.62) ** 3)
+    canvas.cover(style.eyeshadow * lid, style.shadow * base / base.max(), bare=0.4)
+    canvas.cover(style.lipstick * face * _mouth(x, y), style.lips, gloss=1.3, bare=0.2)
 
 
 def eyes(canvas: Canvas, iris: np.ndarray, gaze: tuple[float, float], openness: float) -> None:
     """Almond eyes with iris, pupil, a catch-light, lashes and a crease; openness 1 (wide) .. 0 (closed)."""
     x, y, _ = np.moveaxis(canvas.place, -1, 0)
-    front = _front(canvas)
+    face = front(canvas)
     base = canvas.colour.copy()
     for side in (-1, 1):
         ex, ey = (x - side * EYES[0]) * side, y - EYES[1]
         across = np.clip(1 - (ex / 1.55) ** 2, 0, 1)
         tilt = 0.06 * ex
         upper, lower = tilt + across * (0.66 * openness - 0.26 * (1 - openness)), tilt - 0.36 * across
-        ball = sigmoid((upper - ey) * 16) * sigmoid((ey - lower) * 16) * (across > 0) * front
+        ball = sigmoid((upper - ey) * 16) * sigmoid((ey - lower) * 16) * (across > 0) * face
         r = np.hypot(x - side * EYES[0] - gaze[0], ey - gaze[1])
         disc = np.clip(0.86 - 0.10 * np.abs(ex), 0, 1)[..., None] * np.array([0.97, 0.93, 0.92])
         disc = disc + sigmoid((0.66 - r) * 16)[..., None] * (iris * (0.55 + 0.6 * r[..., None]) - disc)
@@ -134,11 +166,11 @@ def eyes(canvas: Canvas, iris: np.ndarray, gaze: tuple[float, float], openness: 
         disc = disc * (1 - 0.45 * np.exp(-(((upper - ey) / 0.28) ** 2)))[..., None]  # the lid's shadow
         spark = sigmoid((0.13 - np.hypot(x - side * EYES[0] - 0.22, ey - 0.22)) * 30) * sigmoid((0.2 - r + 0.3) * 9)
         canvas.cover(ball, disc + 0.75 * spark[..., None], gloss=0.6)
-        lash = np.exp(-(((ey - upper) / 0.12) ** 2)) * np.exp(-(np.abs(ex / 1.6) ** 6)) * front
+        lash = np.exp(-(((ey - upper) / 0.12) ** 2)) * np.exp(-(np.abs(ex / 1.6) ** 6)) * face
         canvas.cover(0.85 * lash, base * 0.16, bare=0.3)
-        rim = np.exp(-(((ey - lower) / 0.10) ** 2)) * np.exp(-(np.abs(ex / 1.5) ** 6)) * front
+        rim = np.exp(-(((ey - lower) / 0.10) ** 2)) * np.exp(-(np.abs(ex / 1.5) ** 6)) * face
         canvas.cover(0.35 * rim, base * np.array([0.62, 0.42, 0.40]), bare=0.8)
-        crease = np.exp(-(((ey - 0.62 * across - 0.42) / 0.11) ** 2)) * np.exp(-(np.abs(ex / 1.7) ** 4)) * front
+        crease = np.exp(-(((ey - 0.62 * across - 0.42) / 0.11) ** 2)) * np.exp(-(np.abs(ex / 1.7) ** 4)) * face
         canvas.colour *= 1 - (0.24 * crease * (0.4 + 0.6 * openness))[..., None]
 
 
@@ -149,7 +181,7 @@ def brows(canvas: Canvas, colour: np.ndarray, rng: np.random.Generator, thicknes
     arch = 1.75 + 0.75 * np.sin(np.clip(out, -0.2, 1.2) * 2.3) - 0.25 * out
     half = thickness * (0.46 - 0.26 * out)
     hairs = 0.75 + 0.25 * grain(canvas, rng, 0.7)
-    mask = sigmoid((half - np.abs(y - arch)) * 9) * sigmoid(out * 22) * sigmoid((1 - out) * 14) * _front(canvas)
+    mask = sigmoid((half - np.abs(y - arch)) * 9) * sigmoid(out * 22) * sigmoid((1 - out) * 14) * front(canvas)
     canvas.cover(np.clip(mask * density * hairs, 0, 1), colour, gloss=0.1, bare=0.3)
 
 
@@ -183,7 +215,7 @@ def beard(canvas: Canvas, colour: np.ndarray, rng: np.random.Generator, density:
     jaw = sigmoid((line - y) * 3.0) * sigmoid((y + 13.0) * 2.5) * sigmoid((z + 0.5) * 1.5) * (canvas.part == HEAD)
     if moustache:
         jaw = np.maximum(
-            jaw, _front(canvas) * sigmoid((-5.2 - y) * 8) * sigmoid((y + 7.1) * 6) * sigmoid((3.1 - np.abs(x)) * 5)
+            jaw, front(canvas) * sigmoid((-5.2 - y) * 8) * sigmoid((y + 7.1) * 6) * sigmoid((3.1 - np.abs(x)) * 5)
         )
     mouth = np.exp(-(np.abs(x / 2.6) ** 4) - np.abs((y + 7.5) / 0.85) ** 4)
     hairs = np.clip(0.75 + 0.3 * grain(canvas, rng, 0.8), 0, 1.2)

@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import distance_transform_edt, zoom
 
-from fastmag.synthetic import body, paint, raster
+from fastmag.synthetic import body, glasses, paint, raster
+from fastmag.synthetic.cast import Member, draw
+from fastmag.synthetic.looks import Looks, make_looks
 from fastmag.synthetic.mesh import ATLAS_WIDTH, Mesh, join, load_mesh, vertex_normals
 
 PULSE_COLOUR = np.array([0.33, 0.77, 0.53]) / 0.77  # of the blood volume pulse in R, G, B (de Haan; METHOD: Eq. 5-11)
+
+RISE, HEAD_RISE = 0.35, 0.05  # of shoulders and head with one unit of breath, cm
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ def _scan(path: str) -> Mesh:
     return load_mesh(path)
 
 
-def _geometry(rng: np.random.Generator, scan: Mesh | None, long_hair: float, detail: float) -> Mesh:
-    """Head, torso and perhaps long hair, with the proportions of one person."""
+def _geometry(rng: np.random.Generator, scan: Mesh | None, looks: Looks, detail: float) -> Mesh:
+    """Head, torso and perhaps long hair and glasses, with the proportions of one person."""
     names = ("nose", "eyes", "brow", "cheeks", "lips", "chin")
     shape = dict(zip(names, rng.uniform(0.72, 1.28, 6), strict=True))
     stretch = rng.uniform([0.92, 0.94, 0.94], [1.08, 1.06, 1.06])
@@ -61,7 +65,9 @@ def _geometry(rng: np.random.Generator, scan: Mesh | None, long_hair: float, det
     )
     trunk = body.torso(detail, neck=scan is None)
     trunk = Mesh(_widen(trunk.vertices, shoulders), trunk.faces, trunk.uv, trunk.part)
-    pieces = [whole, trunk] + ([body.curtain(long_hair, detail)] if long_hair > 0 else [])
+    pieces = [whole, trunk] + ([body.curtain(looks.long_hair, detail)] if looks.long_hair > 0 else [])
+    if looks.glasses is not None:
+        pieces.append(glasses.frame(looks.glasses, whole.vertices[whole.part == body.HEAD], detail))
     return join(*pieces)
 
 
@@ -112,51 +118,7 @@ def _scan_detail(mesh: Mesh, place: np.ndarray, part: np.ndarray, power: float) 
     return detail
 
 
-@dataclass(frozen=True)
-class _Looks:
-    """Choices drawn once per person."""
-
-    melanin: float
-    skin: np.ndarray
-    hair: np.ndarray
-    iris: np.ndarray
-    bald: bool
-    long_hair: float
-    beard: float
-    style: dict[str, float]
-    thickness: float
-
-
-def _looks(rng: np.random.Generator) -> _Looks:
-    melanin = float(rng.random() ** 1.25)
-    skin = paint.tone(melanin) * rng.uniform(0.92, 1.06) * rng.uniform([0.96, 0.97, 0.94], [1.04, 1.03, 1.06])
-    dark = np.array([0.10, 0.075, 0.06])
-    hairs = [
-        dark,
-        dark,
-        [0.22, 0.14, 0.09],
-        [0.36, 0.24, 0.14],
-        [0.60, 0.45, 0.27],
-        [0.46, 0.20, 0.09],
-        [0.55, 0.54, 0.52],
-    ]
-    shade = np.array(hairs[rng.integers(2 if melanin > 0.6 else len(hairs))]) * rng.uniform(0.8, 1.25)
-    irises = [[0.30, 0.18, 0.09], [0.24, 0.14, 0.08], [0.36, 0.42, 0.50], [0.34, 0.40, 0.26]]
-    iris = np.array(irises[rng.integers(2 if melanin > 0.5 else 4)])
-    woman = rng.random() < 0.4
-    style = {
-        "recede": rng.uniform(-0.8, 1.0) if woman else rng.uniform(-0.8, 2.6),
-        "peak": rng.uniform(-0.6, 0.4),
-        "sides": 0.0 if woman else rng.uniform(-0.5, 2.2),
-        "fringe": rng.choice([0.0, 0.0, 0.0, rng.uniform(1.5, 3.5)]),
-    }
-    beard = 0.0 if woman else float(rng.choice([0.0, 0.0, rng.uniform(0.15, 0.4), rng.uniform(0.6, 0.95)]))
-    long_hair = rng.uniform(0.3, 1.0) if rng.random() < (0.75 if woman else 0.08) else 0.0
-    bald = not woman and rng.random() < 0.12
-    return _Looks(melanin, skin, shade, iris, bald, 0.0 if bald else long_hair, beard, style, rng.uniform(0.25, 1.3))
-
-
-def _paint(mesh: Mesh, looks: _Looks, seed: int, rows: int, scanned: bool) -> tuple[list[paint.Canvas], np.ndarray]:
+def _paint(mesh: Mesh, looks: Looks, seed: int, rows: int, scanned: bool) -> tuple[list[paint.Canvas], np.ndarray]:
     """The painted canvas for eyes open, half open and closed, and the places of the texels."""
     rng = np.random.default_rng([seed, 11])
     place, part = _places(mesh, rows)
@@ -175,12 +137,18 @@ def _paint(mesh: Mesh, looks: _Looks, seed: int, rows: int, scanned: bool) -> tu
         mask = paint.hair_mask(place, part, looks.style, np.random.default_rng([seed, 12]))
         paint.hair(canvas, mask, looks.hair, rng, rng.uniform(0.85, 1.0))
     paint.clothes(canvas, rng, scanned)
+    if looks.makeup is not None:
+        paint.make_up(canvas, looks.skin, looks.makeup)
+    if looks.glasses is not None:
+        glasses.paint_frame(canvas, looks.glasses)
     gaze = (rng.normal() * 0.06, rng.normal() * 0.04 - 0.02)
     painted = []
     for openness in (1.0, 0.4, 0.0):
         copy = paint.Canvas(place, part, canvas.colour.copy(), canvas.skin.copy(), canvas.gloss.copy())
         if open_eyes:
             paint.eyes(copy, looks.iris, gaze, openness * rng.uniform(0.85, 1.0) if openness == 1 else openness)
+        if looks.glasses is not None:
+            glasses.paint_lenses(copy, looks.glasses)
         painted.append(copy)
     return painted, place
 
@@ -194,7 +162,7 @@ def _perfusion(place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(level, 0.25, 2.0)
 
 
-def _puff_hair(mesh: Mesh, looks: _Looks, seed: int) -> np.ndarray:
+def _puff_hair(mesh: Mesh, looks: Looks, seed: int) -> np.ndarray:
     """Vertices with the scalp raised by the thickness of the hair."""
     if looks.bald:
         return mesh.vertices
@@ -205,16 +173,19 @@ def _puff_hair(mesh: Mesh, looks: _Looks, seed: int) -> np.ndarray:
     )
 
 
-def make_person(seed: int, head: str | Path | None = None, texture_rows: int = 512, detail: float = 1.0) -> Person:
-    """The person of a seed.
+def make_person(
+    who: int | Member, head: str | Path | None = None, texture_rows: int = 512, detail: float = 1.0
+) -> Person:
+    """A member of a cast, or the person of a seed.
 
     head: an OBJ mesh (mesh.load_mesh) to use as head and bust, with this person's proportions, skin, hair and clothes;
     None for a procedural one. texture_rows: size of the texture; detail: density of the procedural mesh.
     Raises InputError for a mesh that cannot be read.
     """
-    looks = _looks(np.random.default_rng([seed, 10]))
+    who = who if isinstance(who, Member) else draw(who)
+    seed, looks = who.seed, make_looks(who)
     scan = _scan(str(head)) if head is not None else None
-    mesh = _geometry(np.random.default_rng([seed, 13]), scan, looks.long_hair, detail)
+    mesh = _geometry(np.random.default_rng([seed, 13]), scan, looks, detail)
     painted, place = _paint(mesh, looks, seed, texture_rows, scan is not None)
     rng = np.random.default_rng([seed, 14])
     perfusion = _perfusion(place, rng)[..., None] * (PULSE_COLOUR * rng.uniform([0.6, 1, 0.65], [1.3, 1, 1.25]))
@@ -237,7 +208,7 @@ def make_person(seed: int, head: str | Path | None = None, texture_rows: int = 5
         * np.exp(-((x / 5.5) ** 4))
     )
     chest = np.zeros_like(jaw)
-    chest[:, 1] = 0.35 / (1 + np.exp((y + 15.5) / 1.5))
+    chest[:, 1] = HEAD_RISE + RISE / (1 + np.exp((y + 15.5) / 1.5))
     chest[:, 2] = 0.5 * np.exp(-(((y + 30) / 9) ** 2))
     return Person(
         vertices,

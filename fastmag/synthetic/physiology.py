@@ -44,3 +44,12 @@ def pulse(
     wave = wave + rng.uniform(0, 0.15) * air  # the baseline follows the breath
     wave = wave - wave.mean()
     return (wave / wave.std()).astype(np.float32), float(bpm)
+
+
+def rate(wave: np.ndarray, fps: float) -> float:
+    """Mean frequency in hertz of a pulse (n,): where its spectrum and that of its second harmonic are strongest."""
+    n = 16 * len(wave)
+    power = np.abs(np.fft.rfft(wave * np.hanning(len(wave)), n)) ** 2
+    frequency = np.fft.rfftfreq(n, 1 / fps)
+    twice = np.interp(2 * frequency, frequency, power, right=0.0)
+    return float(frequency[np.where((frequency > 0.6) & (frequency < 3.5), power + 0.5 * twice, 0).argmax()])

@@ -196,9 +196,9 @@ def shade(visible, mesh, texture, look, backdrop, gain, picture, pulsation):
     """Picture and pulsation (H, W, 3) in grey levels: one look at each pixel inside a surface, n x n at its edges.
 
     visible = (face, depth, gap): of `rasterize` on a grid n times finer, and the step of depth that makes an edge;
-    mesh = (faces, points of `light`); texture (R, C, 8): albedo, pulsation, gloss, nothing; look = (key colour 3, tone
-    (2048, 2)); backdrop = (image, at least (H, W, 3), masks (H, W, K), its shift in rows and columns: whole (2,) within the
-    image, rest (2,) 0..1, flicker (K, 3)); gain (2, 3): of the level, of the pulsation.
+    mesh = (faces, points of `light`); texture (R, C, 8): albedo, pulsation, gloss, nothing;
+    look = (key colour 3, tone (2048, 2)); backdrop = (image, at least (H, W, 3), masks (H, W, K), its shift in rows and
+    columns: whole (2,) within the image, rest (2,) 0..1, flicker (K, 3)); gain (2, 3): of the level, of the pulsation.
     """
     face, depth, gap = visible
     n = face.shape[0] // picture.shape[0]

@@ -1,4 +1,4 @@
-"""Clips of people with a known pulse: frames, and the truth beside them."""
+"""A scene with a person whose pulse and breath are known, rendered frame by frame."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -16,84 +15,15 @@ from fastmag.synthetic import physiology, raster, scene
 from fastmag.synthetic.codec import through_h264
 from fastmag.synthetic.mesh import ATLAS_WIDTH
 from fastmag.synthetic.motion import make_motion, rotation
-from fastmag.synthetic.person import make_person
+from fastmag.synthetic.person import RISE, make_person
+from fastmag.synthetic.recordings import excerpt
+from fastmag.synthetic.settings import Settings
 
 _PIVOT = (-11.0, -2.5)  # y, z about which the head turns, cm
 _DISTANCE = 95.0  # of the camera, cm
 _ATLAS_CM = (29.0, 50.0)  # of the head that the texture's height covers in rows, in columns
 _QUANTILES = raster.normal_quantiles()
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A rendered clip and its truth. Frames are linear in the pulse: frame = picture + p[t] pulsation, then noise, 8
-    bits.
-
-    frames (T, H, W, 3) uint8 RGB; pulsation (T, H, W, 3) float16, grey levels per unit of p; p (T,) float32, the pulse
-    as the frames show it, unit standard deviation before any frame is repeated; bpm its mean rate; fps; yaw (T,)
-    degrees; amplitude: relative standard deviation of green skin; task; seed.
-    """
-
-    frames: np.ndarray
-    pulsation: np.ndarray
-    p: np.ndarray
-    bpm: float
-    fps: float
-    yaw: np.ndarray
-    amplitude: float
-    task: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What may be chosen of a clip; None means drawn from the seed.
-
-    task: A, B, C, D or T (motion.yaw_of_task); seconds; fps; size (height, width); head: an OBJ mesh for the head;
-    person: seed of the person, so that one person can appear in several clips; pulse: False for a person without one;
-    amplitude: standard deviation of green skin over its level (.0012 to .006 by default); bpm; noise: sigma of the
-    camera in grey levels; background: one of scene.BACKGROUNDS; framing: "portrait" or "any" (face small, large, off
-    centre); lively: speech, sway, camera shake and stronger flicker of light; repeat: some frames repeated; crf: 0 for
-    none, or H.264 quality; antialias: samples per pixel and direction; texture_rows, detail: see person.make_person.
-    """
-
-    task: str = "A"
-    seconds: float = 20.0
-    fps: float = 30.0
-    size: tuple[int, int] = (492, 658)
-    head: str | Path | None = None
-    person: int | None = None
-    pulse: bool = True
-    pulse_factor: float = 1.0
-    amplitude: float | None = None
-    bpm: float | None = None
-    noise: float | None = None
-    background: str | None = None
-    framing: str = "portrait"
-    lively: bool = False
-    repeat: bool = False
-    crf: int = 0
-    antialias: int = 2
-    texture_rows: int = 512
-    detail: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.fps) and 1 <= self.fps <= 1000):
-            raise InputError(f"fps must be in 1..1000; got {self.fps}")
-        if not (np.isfinite(self.seconds) and self.seconds * self.fps >= 2):
-            raise InputError(
-                f"a clip needs two frames at least; got {self.seconds} s at {self.fps} fps: ask for more seconds"
-            )
-        if len(self.size) != 2 or min(self.size) < 16 or max(self.size) > 8192:
-            raise InputError(f"size must be (height, width) within 16..8192; got {self.size}")
-        if self.crf and (self.size[0] % 2 or self.size[1] % 2):
-            raise InputError(f"H.264 needs even sizes; got {self.size}: choose even ones or crf=0")
-        if self.framing not in ("portrait", "any"):
-            raise InputError(f"framing must be 'portrait' or 'any'; got {self.framing!r}")
-        for name in ("amplitude", "noise", "bpm"):
-            value = getattr(self, name)
-            if value is not None and not (np.isfinite(value) and value >= 0):
-                raise InputError(f"{name} must be a number of at least 0; got {value}")
+SKIN = 0.35  # of the strong pulsation: pixels above are skin
 
 
 @dataclass
@@ -122,22 +52,36 @@ class Shot:
     def __post_init__(self) -> None:
         s = self.settings
         self.n = round(s.seconds * s.fps)
-        rng = [np.random.default_rng([self.seed, k]) for k in range(5)]
+        rng = [np.random.default_rng([self.seed, k]) for k in range(6)]
         self.person = make_person(self.seed if s.person is None else s.person, s.head, s.texture_rows, s.detail)
-        self.breath = physiology.breath(rng[0], self.n, s.fps)
-        wave, self.bpm = physiology.pulse(rng[0], self.n, s.fps, s.bpm, self.breath)
-        drawn = np.exp(rng[0].uniform(np.log(0.0012), np.log(0.006))) * (1 - 0.45 * self.person.melanin)
-        self.amplitude = 0.0 if not s.pulse else float(drawn if s.amplitude is None else s.amplitude)
+        wave = self._signals(rng[0])
         self.motion = make_motion(rng[1], s.task, self.n, s.fps, wave, s.lively)
         self.light = scene.make_light(rng[2], self.n, s.fps, self.person.melanin, s.lively)
         kind = s.background or ("black" if s.task in "BC" else "pattern")
         self.background = scene.make_background(rng[3], kind, self.n, s.fps, s.size)
         self.camera = scene.make_camera(rng[4], self.n, s.size, s.noise, s.framing, s.repeat)
-        self.p = wave[self.camera.shown]
+        shown = self.camera.shown
+        self.p, self.breath, self.yaw = wave[shown], self._air[shown], self.motion.yaw[shown]
         self._textures = [_thin(_linear(t, self.camera.gamma), self._step()) for t in self.person.textures]
         rows, columns = self._textures[0].shape[:2]
         self._uv = (self.person.uv * np.array([columns / ATLAS_WIDTH, rows]) - 0.5).astype(np.float32)
         self._tone = raster.tone_curve(self.camera.gamma)
+
+    def _signals(self, rng: np.random.Generator) -> np.ndarray:
+        """Set breath, rate and amplitude; returns the pulse."""
+        s, real = self.settings, np.random.default_rng([self.seed, 5])
+        air = physiology.breath(rng, self.n, s.fps)
+        if s.breath_wave is not None:
+            air = excerpt(real, s.breath_wave, "breath", self.n, s.fps) / np.sqrt(2)
+        wave, self.bpm = physiology.pulse(rng, self.n, s.fps, s.bpm, air)
+        if s.wave is not None:
+            wave = -excerpt(real, s.wave, "pulse", self.n, s.fps).astype(np.float32)
+            self.bpm = 60 * physiology.rate(wave, s.fps)
+        drawn = np.exp(rng.uniform(np.log(0.0012), np.log(0.006))) * (1 - 0.45 * self.person.melanin)
+        self.amplitude = 0.0 if not s.pulse else float(drawn if s.amplitude is None else s.amplitude)
+        depth = np.exp(rng.uniform(np.log(0.3), 0.0))
+        self._air = (air * (depth if s.depth is None else s.depth)).astype(np.float32)
+        return wave
 
     def _step(self) -> tuple[int, int]:
         """Rows and columns of the texture that fall on a pixel: to be averaged, or the skin sparkles as it turns."""
@@ -167,7 +111,8 @@ class Shot:
         state[9:18] = rotation(0.12 * m.yaw[t], 0.0, 0.1 * m.roll[t]).ravel()
         state[18:20] = _PIVOT
         state[20:22] = n * at - 0.5
-        state[22:27] = n * c.scale * h * (1 + m.nearer[t]), c.aspect, _DISTANCE, m.jaw[t], self.breath[t]
+        state[22:27] = n * c.scale * h * (1 + m.nearer[t]), c.aspect, _DISTANCE, m.jaw[t], 0.0
+        state[26] = self.settings.breath_factor * self._air[t]
         return state
 
     def _visible(self, t: int, b: _Buffers) -> None:
@@ -183,13 +128,34 @@ class Shot:
         rest = (np.array([y, x]) - whole).astype(np.float32)
         return self.background.image, self.background.masks, within, rest, self.background.flicker[t]
 
+    def span(self, start: int = 0, stop: int | None = None) -> range:
+        """The frames from start to before stop. Raises InputError for frames that the recording does not have."""
+        stop = self.n if stop is None else stop
+        if not 0 <= start < stop <= self.n:
+            raise InputError(f"frames {start} to {stop} are not within the recording's 0 to {self.n}")
+        return range(start, stop)
+
+    def masks(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """Skin and torso (H, W) bool in frame t: where a pulse shows at more than SKIN of its strongest, and where the
+        breath lifts the body by at least half of what it lifts the shoulders; the same with no pulse, no breath."""
+        b, n = self._buffers(), self.settings.antialias
+        shown = int(self.camera.shown[t])
+        green = self._shaded(shown, b, 1.0)[1][..., 1]
+        skin = green > SKIN * np.percentile(green[green > 0], 90) if green.any() else green > 0
+        rise = self.person.offsets[1, self.person.faces[:, 0], 1]
+        face = b.face[::n, ::n]
+        return skin, (face >= 0) & (rise[face] > 0.5 * RISE)
+
     def instant(self, t: int, buffers: _Buffers | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Picture and pulsation (H, W, 3) float32 in grey levels at instant t, without noise."""
-        b, lamp = buffers or self._buffers(), self.light.lamp[t]
+        return self._shaded(t, buffers or self._buffers(), self.amplitude)
+
+    def _shaded(self, t: int, b: _Buffers, amplitude: float) -> tuple[np.ndarray, np.ndarray]:
+        lamp = self.light.lamp[t]
         self._visible(t, b)
         raster.light(b.screen, b.turned, self._uv, lamp, b.points)
         gap = np.float32(0.5 + 3 / (self.camera.scale * self.settings.size[0]))  # cm between neighbouring pixels
-        gain = np.stack([self.light.gain[t], self.light.gain[t] * np.float32(self.amplitude)])
+        gain = np.stack([self.light.gain[t], self.light.gain[t] * np.float32(amplitude)])
         picture = np.empty((*self.settings.size, 3), np.float32)
         pulsation = np.empty_like(picture)
         raster.shade(
@@ -220,12 +186,15 @@ class Shot:
         raster.expose(picture.ravel(), pulsation.ravel(), strength, sigma, shot, noise.ravel(), frame.ravel())
         return frame, pulsation
 
-    def frames(self, threads: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Every (frame, pulsation) in order, rendered by a few threads; the result does not depend on their number.
+    def frames(
+        self, threads: int | None = None, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Every (frame, pulsation) from start to stop in order, rendered by a few threads, on whose number nothing
+        depends.
 
-        With crf, the frame has been through H.264.
+        With crf, the frame has been through H.264, from `start` on.
         """
-        plain = self._in_order(max(threads or min(os.cpu_count() or 1, 8), 1))
+        plain = self._in_order(max(threads or min(os.cpu_count() or 1, 8), 1), self.span(start, stop))
         if not self.settings.crf:
             yield from plain
             return
@@ -241,17 +210,16 @@ class Shot:
         ):
             yield decoded, waiting.pop(0)
 
-    def _in_order(self, threads: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _in_order(self, threads: int, span: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         if threads == 1:
             buffers = self._buffers()
-            for t in range(self.n):
+            for t in span:
                 yield self.frame(t, buffers)
             return
         buffers_of = [self._buffers() for _ in range(threads)]
         with ThreadPoolExecutor(threads) as pool:
-            for start in range(0, self.n, threads):
-                batch = range(start, min(start + threads, self.n))
-                yield from pool.map(self.frame, batch, buffers_of)
+            for k in range(0, len(span), threads):
+                yield from pool.map(self.frame, span[k : k + threads], buffers_of)
 
 
 def _linear(texture: np.ndarray, gamma: float) -> np.ndarray:
@@ -267,31 +235,3 @@ def _thin(texture: np.ndarray, step: tuple[int, int]) -> np.ndarray:
     (r, c), (rows, columns, k) = step, texture.shape
     rows, columns = rows // r, columns // c
     return texture[: rows * r, : columns * c].reshape(rows, r, columns, c, k).mean((1, 3))
-
-
-def render_clip(
-    seed: int, task: str = "A", seconds: float = 20.0, fps: float = 30.0, threads: int | None = None, **options
-) -> Clip:
-    """Render a clip; `options` are the other fields of Settings. The same seed gives the same pixels, whatever the
-    threads.
-
-    Memory: 9 bytes a pixel and frame (20 s at 658x492 and 30 fps: 1.7 GB). Raises InputError as Shot does.
-    """
-    shot = Shot(seed, Settings(task=task, seconds=seconds, fps=fps, **options))
-    shape = (shot.n, *shot.settings.size, 3)
-    frames, pulsation = np.empty(shape, np.uint8), np.empty(shape, np.float16)
-    for t, (frame, change) in enumerate(shot.frames(threads)):
-        frames[t], pulsation[t] = frame, change
-    return Clip(
-        frames, pulsation, shot.p, shot.bpm, fps, shot.motion.yaw[shot.camera.shown], shot.amplitude, task, seed
-    )
-
-
-def magnified(clip: Clip, alpha: float) -> np.ndarray:
-    """The true magnified frames (T, H, W, 3) uint8: the clip with its pulse (1 + alpha) times as strong, noise
-    unchanged."""
-    out = np.empty_like(clip.frames)
-    for t, (frame, pulsation) in enumerate(zip(clip.frames, clip.pulsation, strict=True)):
-        change = pulsation.astype(np.float32) * np.float32(alpha * clip.p[t])
-        out[t] = np.clip(np.floor(frame + change + np.float32(0.5)), 0, 255)
-    return out

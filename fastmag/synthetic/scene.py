@@ -25,8 +25,8 @@ class Light:
 
 @dataclass(frozen=True)
 class Background:
-    """image (2H, 2W, 3) float32, levels 0..255, of which a frame (H, W) shows a part; masks (H, W, K); shift (n, 2): x, y
-    in pixels; flicker (n, K, 3) relative."""
+    """image (2H, 2W, 3) float32, levels 0..255, of which a frame (H, W) shows a part; masks (H, W, K); shift (n, 2):
+    x, y in pixels; flicker (n, K, 3) relative."""
 
     image: np.ndarray
     masks: np.ndarray
