@@ -10,6 +10,7 @@ import pytest
 import fastmag
 from fastmag.cli import main
 from fastmag.params import Pulse
+from fastmag.presets import METHODS
 from fastmag.video import write_rgb
 
 
@@ -80,10 +81,11 @@ def test_files_that_are_no_video(capsys, tmp_path, clip, command, kind, word):
 
 
 @pytest.mark.parametrize("count", [1, 2, 60])
-def test_too_few_frames(capsys, tmp_path, beating, count):
+@pytest.mark.parametrize("method", METHODS)
+def test_too_few_frames(capsys, tmp_path, beating, count, method):
     source = tmp_path / "short.mkv"
     write_rgb(source, beating[:count], 30, lossless=True)
-    refused(capsys, tmp_path, "magnify", source, tmp_path / "out.mp4", word="longer clip")
+    refused(capsys, tmp_path, "magnify", source, tmp_path / "out.mp4", "--method", method, word="longer clip")
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,17 @@ def test_too_few_frames(capsys, tmp_path, beating, count):
         (["--method", "magic"], "magic"),
         (["--codec", "nothing"], "nothing"),
         (["--frobnicate"], "No such option"),
+        (["--preset", "evm/fase"], "evm/face"),
+        (["--preset", "evm/face", "--method", "pulse"], "belongs to the method evm-color"),
+        (["--method", "evm-color", "--form", "paper"], "--form has no meaning"),
+        (["--method", "evm-color", "--level", "0"], "whole number from 1"),
+        (["--method", "evm-color", "--alpha", "-1"], "at least 0"),
+        (["--method", "evm-color", "--chroma", "nan"], "finite"),
+        (["--method", "evm-color", "--fs", "0"], "above 0"),
+        (["--method", "evm-color", "--passband", "0.7,15"], "half the frame rate"),
+        (["--method", "evm-color", "--passband", "0.1,2"], "longer clip"),
+        (["--method", "evm-color", "--roi", "80,0,40,20"], "outside the frame"),
+        (["--compat", "mit"], "no meaning for the method pulse"),
     ],
 )
 def test_flags_that_cannot_be(capsys, tmp_path, clip, flags, word):

@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import sosfreqz
 
 from fastmag.errors import InputError
-from fastmag.temporal import butterworth, check_passband, resample, shortest
+from fastmag.temporal import butterworth, check_passband, ideal, resample, shortest
 
 
 def test_butterworth_has_six_poles_and_half_power_at_the_edges():
@@ -36,3 +36,14 @@ def test_resample_is_exact_on_straight_lines_and_holds_the_ends():
     held = np.clip(at, 0, 0.4)
     np.testing.assert_allclose(resample(series, times, at), np.stack([3 * held, -held], 1), atol=1e-6)
     np.testing.assert_array_equal(resample(series[:1], times[:1], at), np.repeat(series[:1], 5, axis=0))
+
+
+def test_the_ideal_filter_keeps_the_amplitude_of_the_band_alone():
+    t = np.arange(300) / 30.0
+    series = (50 + 3 * np.cos(2 * np.pi * 1.0 * t + 0.4) + 2 * np.cos(2 * np.pi * 3.0 * t)).astype(np.float32)[:, None]
+    expected = (3 * np.cos(2 * np.pi * 1.0 * t + 0.4))[:, None]
+    np.testing.assert_allclose(ideal(series, (1.0, 2.0), 30.0), expected, atol=1e-4)
+    np.testing.assert_allclose(ideal(series, (0.9, 2.0), 30.0, one_sided=True), expected / 2, atol=1e-4)
+    np.testing.assert_allclose(ideal(series[:299], (0.9, 2.0), 30.0)[30:-30], expected[30:269], atol=0.3)
+    with pytest.raises(InputError, match="longer clip"):
+        ideal(series, (1.0, 1.05), 30.0, one_sided=True)
