@@ -2,23 +2,43 @@
 
 from fastmag.kernels.cpu._threads import set_threads, threads
 from fastmag.kernels.cpu.ascent import ascend_step
+from fastmag.kernels.cpu.changes import add_change, luma
 from fastmag.kernels.cpu.color import normalized_difference, undo_normalized_difference
-from fastmag.kernels.cpu.levels import downsample_gaussian
+from fastmag.kernels.cpu.levels import downsample_gaussian, pyramid_down, pyramid_up_add
+from fastmag.kernels.cpu.phase import (
+    accumulate_phase,
+    amplitude,
+    phase_difference,
+    shift_phase,
+    smooth_amplitude_weighted,
+)
 from fastmag.kernels.cpu.resample import downsample_bicubic, upsample_add
 from fastmag.kernels.cpu.smooth import smooth_space, smooth_time
+from fastmag.kernels.cpu.steerable import steerable_analysis, steerable_synthesis
 from fastmag.kernels.cpu.temporal import bandpass, bandpass_backward, bandpass_forward
 
 __all__ = [
+    "add_change",
+    "accumulate_phase",
+    "amplitude",
     "ascend_step",
     "bandpass",
     "bandpass_backward",
     "bandpass_forward",
     "downsample_bicubic",
     "downsample_gaussian",
+    "luma",
     "normalized_difference",
+    "pyramid_down",
+    "pyramid_up_add",
+    "phase_difference",
     "set_threads",
+    "shift_phase",
+    "smooth_amplitude_weighted",
     "smooth_space",
     "smooth_time",
+    "steerable_analysis",
+    "steerable_synthesis",
     "threads",
     "undo_normalized_difference",
     "upsample_add",
