@@ -11,9 +11,11 @@ import numpy as np
 
 from fastmag.coherent.estimate import DELTA
 from fastmag.processes import pool
+from fastmag.synthetic import Recording, recordings
 
 SIZE = (144, 192)  # rows and columns that are rendered: 21 pixels a cell, whose noise is that of a poor camera
 HELD_OUT = 10  # one person in ten judges and is never trained on
+KNOWN = 0.8  # of the time of a recording of the cast is trained on; the rest judges
 TASKS = "AATTTBCCDD"
 HARD = ("moving", "flicker", "wild")
 
@@ -47,12 +49,20 @@ def settings(seed: int, index: int, heads: Sequence[str]) -> dict:
 
 def render(folder: Path, seed: int, index: int, seconds: float, heads: Sequence[str]) -> Path:
     """Render clip `index` into the folder, unless it is there. The same arguments give the same numbers."""
+    options = settings(seed, index, heads)
+    return _render(folder / f"clip-{index:05d}.npz", 1000 * seed + index, seconds, options)
+
+
+def render_recording(folder: Path, what: Recording, seconds: float) -> Path:
+    """Render a recording of a cast into the folder, unless it is there: the person as filmed, nothing made harder."""
+    return _render(folder / f"{what.name}.npz", what.seed, seconds, {"task": what.task, "person": what.member})
+
+
+def _render(path: Path, seed: int, seconds: float, options: dict) -> Path:
     from fastmag.synthetic import render_cells
 
-    path = folder / f"clip-{index:05d}.npz"
     if not path.exists():
-        options = settings(seed, index, heads)
-        clip = render_cells(1000 * seed + index, seconds=seconds, fps=30, size=SIZE, texture_rows=256, **options)
+        clip = render_cells(seed, seconds=seconds, fps=30, size=SIZE, texture_rows=256, **options)
         part = path.with_suffix(".part.npz")
         np.savez(part, cells=clip.cells, p=clip.p, task=options["task"])
         os.replace(part, path)
@@ -69,9 +79,21 @@ def render_all(
     step: Callable[[], None],
 ) -> list[Path]:
     """All clips, by `jobs` processes; `step` is called after each."""
+    return _in_parallel(folder, [(render, seed, i, seconds, heads) for i in range(clips)], jobs, step)
+
+
+def render_cast(
+    folder: Path, seed: int, people: int, tasks: str, seconds: float, jobs: int | None, step: Callable[[], None]
+) -> list[Path]:
+    """Every recording of a cast (fastmag.synthetic.recordings, in that order), by `jobs` processes."""
+    work = [(render_recording, what, seconds) for what in recordings(seed, people, tasks)]
+    return _in_parallel(folder, work, jobs, step)
+
+
+def _in_parallel(folder: Path, work: list[tuple], jobs: int | None, step: Callable[[], None]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with pool(jobs) as workers:
-        futures = [workers.submit(render, folder, seed, i, seconds, heads) for i in range(clips)]
+        futures = [workers.submit(function, folder, *arguments) for function, *arguments in work]
         paths = []
         for future in futures:
             paths.append(future.result())
@@ -86,10 +108,30 @@ def held_out(index: int) -> bool:
 
 def load(path: Path, index: int) -> ClipFile:
     """Read one clip and form its X (Eq. 15) and y, the standardised derivative of the pulse."""
+    cells, p, task = _read(path)
+    return _clip(cells, p, task, held_out(index))
+
+
+def load_recording(path: Path) -> tuple[ClipFile, ClipFile]:
+    """Read a recording of a cast: the first 80 % of its time, to train on, and the rest, which is held out."""
+    cells, p, task = _read(path)
+    cut = known_frames(len(p))
+    return _clip(cells[:cut], p[:cut], task, False), _clip(cells[cut:], p[cut:], task, True)
+
+
+def known_frames(n: int) -> int:
+    """How many of a recording's n frames are trained on, from its first; the others judge."""
+    return round(KNOWN * n)
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray, str]:
     data = np.load(path)
-    cells, p = np.maximum(data["cells"], 0), data["p"].astype(np.float64)
+    return np.maximum(data["cells"], 0), data["p"].astype(np.float64), str(data["task"])
+
+
+def _clip(cells: np.ndarray, p: np.ndarray, task: str, judges: bool) -> ClipFile:
     x = (cells[1:] - cells[:-1]) / (cells[1:] + cells[:-1] + 2 * np.float32(DELTA))
     y = np.diff(p)
     y = (y - y.mean()) / max(y.std(), 1e-9)
     x = np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)
-    return ClipFile(x, y.astype(np.float32), str(data["task"]), held_out(index))
+    return ClipFile(x, y.astype(np.float32), task, judges)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmag.errors import InputError
+from fastmag.synthetic.motion import TASKS
 
 # The paper prints Fitzpatrick I 1, II 13, III 10, IV 2: 26 of 25 people. We take one from the largest group.
 PAPER = {"people": 25, "women": 8, "skin_types": (1, 12, 10, 2, 0, 0), "glasses": 9, "facial_hair": 8, "makeup": 4}
@@ -20,6 +21,8 @@ _VARIED = (
     0.16,
     0.14,
 )  # share of each skin type among people drawn at random: darker than the cast
+
+CAST_SEED = 5_000_000  # of casts and their recordings: people drawn at random use seeds below
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,38 @@ def cast(seed: int = 0, n: int = 25) -> list[Member]:
     hair = some(_shares((8, 17), n)[0], ~sexes)
     made_up = some(_shares((4, 21), n)[0], sexes)
     return [
-        Member(1000 * seed + i, bool(sexes[i]), int(skin[i]), bool(glasses[i]), bool(hair[i]), bool(made_up[i]))
+        Member(
+            CAST_SEED + 1000 * seed + i, bool(sexes[i]), int(skin[i]), bool(glasses[i]), bool(hair[i]), bool(made_up[i])
+        )
         for i in range(n)
     ]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording of a cast: person (its number), member, task, and the seed of light, motion, waves and noise."""
+
+    person: int
+    member: Member
+    task: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"person-{self.person:03d}-{self.task}"
+
+
+def recordings(seed: int = 0, people: int = 25, tasks: str = "ABCD") -> list[Recording]:
+    """A recording of every person of cast(seed, people) in every task, person by person."""
+    return [
+        Recording(i, member, task, CAST_SEED + 100_000 * seed + 16 * i + TASKS.index(task))
+        for i, member in enumerate(cast(seed, people))
+        for task in checked(tasks)
+    ]
+
+
+def checked(tasks: str) -> str:
+    """The tasks as they are. Raises InputError where one is unknown or named twice."""
+    if not tasks or len(set(tasks)) != len(tasks) or not set(tasks) <= set(TASKS):
+        raise InputError(f"tasks must be some of {''.join(TASKS)}, each once, as in ABCD; got {tasks!r}")
+    return tasks

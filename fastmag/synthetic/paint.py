@@ -66,7 +66,8 @@ def waves(place: np.ndarray, rng: np.random.Generator, scale: float, count: int 
 
 def grain(canvas: Canvas, rng: np.random.Generator, texels: float) -> np.ndarray:
     """Fine random texture of unit variance, correlated over a few texels."""
-    field = gaussian_filter(rng.standard_normal(canvas.part.shape, np.float32), texels)
+    own = np.random.default_rng(rng.integers(2**32))  # so that what is drawn next does not depend on the texture's size
+    field = gaussian_filter(own.standard_normal(canvas.part.shape, np.float32), texels)
     return field / field.std()
 
 

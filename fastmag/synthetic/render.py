@@ -16,8 +16,8 @@ from fastmag.synthetic.codec import through_h264
 from fastmag.synthetic.mesh import ATLAS_WIDTH
 from fastmag.synthetic.motion import make_motion, rotation
 from fastmag.synthetic.person import RISE, make_person
-from fastmag.synthetic.recordings import excerpt
 from fastmag.synthetic.settings import Settings
+from fastmag.synthetic.wave_files import excerpt
 
 _PIVOT = (-11.0, -2.5)  # y, z about which the head turns, cm
 _DISTANCE = 95.0  # of the camera, cm

@@ -21,7 +21,7 @@ class Settings:
     pulse: False for a person without one; pulse_factor, breath_factor: times as strong, all else the same, noise too,
     which is the true magnified video (1 + alpha); the nudge that a beat gives to the head is a motion and stays;
     amplitude: standard deviation of green skin over its level (.0012 to .006 by default); bpm; depth of the breath: 1
-    is a rise of the shoulders by .35 cm (.3 to 1 by default); wave, breath_wave: recordings.read_recording of a real
+    is a rise of the shoulders by .35 cm (.3 to 1 by default); wave, breath_wave: wave_files.read_wave of a real
     pulse (a rise of blood volume darkens the skin) or breath, from a random place on.
     noise: sigma of the camera in grey levels; background: one of scene.BACKGROUNDS; framing: "portrait" or "any" (face
     small, large, off centre); lively: speech, sway, camera shake and stronger flicker of light; repeat: some frames

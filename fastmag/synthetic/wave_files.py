@@ -21,7 +21,7 @@ KINDS = {
 """Of each kind of wave: the band that is kept, in hertz, and the columns that hold it, first choice first."""
 
 
-def read_recording(spec: str | Path, kind: str = "pulse") -> tuple[np.ndarray, float]:
+def read_wave(spec: str | Path, kind: str = "pulse") -> tuple[np.ndarray, float]:
     """A recorded wave (N,) float64 and its samples per second.
 
     spec: FILE[:COLUMN][@HZ]. A .csv file with or without names in its first line, or a WFDB header (.hea) beside its
@@ -119,7 +119,7 @@ def excerpt(rng: np.random.Generator, spec: str | Path, kind: str, n: int, fps: 
 
     Raises InputError where the recording is shorter than n / fps seconds, or still.
     """
-    wave, rate = read_recording(spec, kind)
+    wave, rate = read_wave(spec, kind)
     known = np.isfinite(wave)
     if known.sum() < 16 or np.ptp(wave[known]) == 0:
         raise InputError(f"{spec} holds no wave: it is constant or empty; name another column")
