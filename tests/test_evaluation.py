@@ -5,14 +5,14 @@ import pytest
 from conftest import beating_frames
 
 from fastmag.errors import InputError
-from fastmag.evaluation import people
 from fastmag.evaluation.clips import Target, boxes, judge_clip, table
-from fastmag.evaluation.metrics import in_band, judge, psnr_of, ssim
+from fastmag.evaluation.metrics import Similar, in_band, judge, psnr_of, ssim
 from fastmag.video import write_rgb
 
 
 def test_psnr_and_ssim_have_their_textbook_values():
-    assert psnr_of(1.0) == pytest.approx(48.1308, abs=1e-4) and psnr_of(0.0) == float("inf")
+    assert psnr_of(1.0) == pytest.approx(48.1308, abs=1e-4)
+    assert psnr_of(0.0) == float("inf") and np.isnan(psnr_of(float("nan")))
     rng = np.random.default_rng(0)
     picture = rng.uniform(0, 255, (60, 70))
     assert ssim(picture, picture) == pytest.approx(1)
@@ -22,6 +22,14 @@ def test_psnr_and_ssim_have_their_textbook_values():
     assert ssim(picture, picture + rng.normal(0, 10, picture.shape)) > ssim(
         picture, picture + rng.normal(0, 40, picture.shape)
     )
+
+
+def test_similarity_in_float32_is_that_in_float64():
+    rng = np.random.default_rng(4)
+    plane = 128 + np.cumsum(rng.normal(0, 4, (90, 110)), 1)
+    other = np.clip(plane + rng.normal(0, 30, plane.shape), 0, 255)
+    fast = Similar(plane.astype(np.float32))(Similar(other.astype(np.float32)))
+    assert ssim(plane, other) < 0.99 and fast == pytest.approx(ssim(plane, other), abs=1e-5)
 
 
 def test_in_band_finds_a_sine_and_nothing_else():
@@ -64,48 +72,3 @@ def test_boxes_are_read_and_checked():
     for wrong in ("", "1,2,3", "a,b,c,d", "3,2,1,4"):
         with pytest.raises(InputError, match="boxes must be"):
             boxes(wrong)
-
-
-@pytest.mark.parametrize("pulse", [True, False])
-def test_a_rendered_person_is_judged(pulse, monkeypatch):
-    monkeypatch.setattr(people, "SIZE", (240, 320))
-    row = people.judge_person("A", 5, pulse, 8.0, people.Pulse(), amplitude=0.005 if pulse else None)
-    assert row.pulse is pulse
-    if pulse:
-        assert row.rate_error < 3 and row.y_correlation > 0.5
-        assert row.psnr_above_nothing > 2 and 0.5 < row.gain_over_alpha < 1.5
-    else:
-        assert np.isnan(row.rate_error) and row.added < 0.5
-    assert ("without a pulse" in people.table([row])) is not pulse
-
-
-def test_the_truth_itself_scores_as_the_truth():
-    """compare: adding the true change gives a gain of 1 and leaves rounding only; adding nothing gives 0 dB."""
-    from fastmag.backends import get
-    from fastmag.color import Cells
-    from fastmag.sources import ArraySource
-    from fastmag.synthetic import render_clip
-
-    clip = render_clip(3, task="A", seconds=1, fps=30, size=(72, 96), amplitude=0.006, threads=1)
-    source = ArraySource(clip.frames, 30)
-
-    class Nothing:
-        def read(self, a, b):
-            return np.zeros((b - a, 36, 36, 3), np.float32)
-
-    cells = Cells(source.picture, get("cpu"))
-    above, ceiling, gain, _, added = people.compare(clip, source, cells, Nothing(), clip.p / clip.p.std(), 10.0)
-    assert above == pytest.approx(0, abs=1e-9) and gain == 0 and added == 0 and ceiling > 40
-
-    class Truth:
-        def reconstruct(self, planes, change):
-            t = int(change[0, 0, 0])
-            true = 10 * clip.pulsation[t].astype(np.float32) * float(clip.p[t])
-            return (np.clip(np.floor(planes[0] + true + 0.5), 0, 255).astype(np.uint8),)
-
-    class Index:
-        def read(self, a, b):
-            return np.full((1, 36, 36, 3), a, np.float32)
-
-    above, _, gain, _, _ = people.compare(clip, source, Truth(), Index(), clip.p, 10.0)
-    assert above > 8 and gain == pytest.approx(1, abs=0.05)

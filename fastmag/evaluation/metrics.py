@@ -11,21 +11,40 @@ HALF_WIDTH_HZ = 0.25  # of "in-band" around a known rate
 
 
 def psnr_of(mean_square: float, peak: float = 255.0) -> float:
-    """Peak signal-to-noise ratio in dB from a mean squared error; infinite for none."""
-    return float(10 * np.log10(peak**2 / mean_square)) if mean_square > 0 else float("inf")
+    """Peak signal-to-noise ratio in dB from a mean squared error; infinite for none, NaN for NaN."""
+    return float("inf") if mean_square == 0 else float(10 * np.log10(peak**2 / mean_square))
+
+
+class Similar:
+    """A plane (H, W) ready to be compared with others: their structural similarity (Wang et al. 2004).
+
+    Gaussian window, sigma 1.5, 11 x 11; its own mean and variance are computed once. The arithmetic has the plane's
+    precision: float32 is off by less than 1e-5.
+    """
+
+    def __init__(self, plane: np.ndarray, peak: float = 255.0):
+        self.plane = plane
+        self.c1, self.c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
+        self.mean = self._blurred(plane)
+        self.variance = self._blurred(plane * plane) - self.mean**2
+
+    @staticmethod
+    def _blurred(plane: np.ndarray) -> np.ndarray:
+        return gaussian_filter(plane, sigma=1.5, truncate=5 / 1.5)
+
+    def __call__(self, other: Similar) -> float:
+        """Mean similarity of the two planes, in [-1, 1], without the border that the window reaches over."""
+        means = self.mean * other.mean
+        both = self._blurred(self.plane * other.plane) - means
+        above = (2 * means + self.c1) * (2 * both + self.c2)
+        below = (self.mean**2 + other.mean**2 + self.c1) * (self.variance + other.variance + self.c2)
+        index = above / below
+        return float(index[5:-5, 5:-5].mean(dtype=np.float64) if min(index.shape) > 10 else index.mean())
 
 
 def ssim(a: np.ndarray, b: np.ndarray, peak: float = 255.0) -> float:
-    """Mean structural similarity of two planes (H, W) (Wang et al. 2004): Gaussian window, sigma 1.5, 11 x 11."""
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    blur = {"sigma": 1.5, "truncate": 5 / 1.5}
-    mean_a, mean_b = gaussian_filter(a, **blur), gaussian_filter(b, **blur)
-    var_a = gaussian_filter(a * a, **blur) - mean_a**2
-    var_b = gaussian_filter(b * b, **blur) - mean_b**2
-    both = gaussian_filter(a * b, **blur) - mean_a * mean_b
-    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
-    index = (2 * mean_a * mean_b + c1) * (2 * both + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
-    return float(index[5:-5, 5:-5].mean() if min(a.shape) > 10 else index.mean())
+    """Mean structural similarity of two planes (H, W), in float64: see Similar."""
+    return Similar(a.astype(np.float64), peak)(Similar(b.astype(np.float64), peak))
 
 
 def luma(rgb: np.ndarray) -> np.ndarray:

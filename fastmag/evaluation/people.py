@@ -1,196 +1,104 @@
-"""Judge the pulse method on rendered people whose truth is known: reading, magnifying, and leaving alone."""
+"""Judge every method on rendered people whose truth is known: reading, magnifying, and leaving alone."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import functools
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import as_completed
 
-import numpy as np
-
-from fastmag import __version__, deepmag, models, passes
-from fastmag.backends import get
-from fastmag.coherent.wave import mean_rate
-from fastmag.color import Cells
-from fastmag.files import WholeFile
+from fastmag import models
+from fastmag.evaluation.cases import Ask, rendered
+from fastmag.evaluation.judging import Row, judge_case
+from fastmag.evaluation.record import Record
 from fastmag.gradients import InputGradient
-from fastmag.params import Pulse
 from fastmag.processes import pool
-from fastmag.sources import ArraySource
 
 SEED = 790_000  # of the held-out people: no training run uses seeds from here on
 SIZE = (492, 658)  # of the paper's recordings
+MOST_PEOPLE = 100  # a task: seeds of tasks lie so far apart
+Job = tuple[Ask, tuple[str, ...], str | None]  # what to render, methods, model
+Progress = Callable[[list[Row], int, int], object]  # rows of a clip, clips done, clips in all
 
 
-@dataclass(frozen=True)
-class Row:
-    """One rendered clip and what was made of it.
-
-    y_correlation: of y with the true dp/dt; rate_error in beats a minute; psnr_above_nothing in dB, to the true
-    magnified clip; ceiling: the same for the true map with the p that was read; gain_over_alpha on skin; leak: change
-    off the skin over that on it, root mean square; added: root mean square of all change in grey levels.
-    """
-
-    task: str
-    seed: int
-    pulse: bool
-    y_correlation: float
-    rate_bpm: float
-    rate_error: float
-    psnr_above_nothing: float
-    ceiling: float
-    gain_over_alpha: float
-    leak: float
-    presence: float
-    confidence: float
-    z: float
-    added: float
+def held_out(tasks: str, people: int, without: int, seed: int, render: dict) -> list[Ask]:
+    """`people` unseen people a task, then `without` clips without a pulse a task, tasks in turn."""
+    asks = [Ask(task, seed + MOST_PEOPLE * i + k, True, render) for i, task in enumerate(tasks) for k in range(people)]
+    n = len(tasks)
+    return asks + [Ask(tasks[k % n], seed + 10 * MOST_PEOPLE + k, False, render) for k in range(n * without)]
 
 
-def judge_person(task: str, seed: int, pulse: bool, seconds: float, params: Pulse, model=None, **render) -> Row:
-    """Render one clip, magnify it and compare with the truth."""
-    from fastmag.synthetic import render_clip
-
-    clip = render_clip(seed, task=task, seconds=seconds, fps=30, pulse=pulse, **{"size": SIZE, **render})
-    ops, network = get("cpu"), InputGradient(model or models.path("pulse_gradient"))
-    source = ArraySource(clip.frames, 30)
-    cells = Cells(source.picture, ops)
-    spool, _, fps = deepmag.represent(source, cells, params, passes.silent)
-    y, _ = deepmag.read_pulse(spool.read(0, len(spool)), fps, network, ops)
-    change, sections = deepmag.coherent_change(spool, fps, params, network, ops)
-    found = sections[0].found
-    sums = compare(clip, source, cells, change, found.wave.p, params.gain)
-    rate = 60 * mean_rate(found.wave.p, fps, params.passband)
-    truth = clip.p.astype(np.float64)
-    error = abs(rate - 60 * mean_rate(truth, fps, params.passband)) if pulse else float("nan")
-    correlation = float(np.corrcoef(y, np.diff(truth))[0, 1]) if pulse else float("nan")
-    confidence = found.wave.confidence
-    above, ceiling, gain, leak, added = sums
-    heard = (found.presence, confidence, found.z)
-    return Row(task, seed, pulse, correlation, rate, error, above, ceiling, gain, leak, *heard, added)
+def jobs_of(asks: Sequence[Ask], methods: Sequence[str], model=None, paper: int | None = None) -> list[Job]:
+    """A job for every clip. paper: how many clips a task are judged with the paper's form, which takes 19 gradients a
+    frame; None for all."""
+    jobs: list[Job] = []
+    counts: dict[tuple[str, bool], int] = {}
+    for ask in asks:
+        key = (ask.task, ask.pulse)
+        counts[key] = counts.get(key, 0) + 1
+        few = paper is not None and counts[key] > paper
+        own = tuple(name for name in methods if not (few and name.startswith("deepmag-paper")))
+        jobs.append((ask, own, model))
+    return jobs
 
 
-def compare(
-    clip, source: ArraySource, cells: Cells, change, p: np.ndarray, alpha: float
-) -> tuple[float, float, float, float, float]:
-    """(dB above nothing, ceiling in dB, gain / alpha, leak, added) over all frames, one frame at a time."""
-    green = clip.pulsation[:: max(1, len(clip.p) // 20), ..., 1].astype(np.float32)
-    reference = float(np.percentile(green[green > 0], 90)) if (green > 0).any() else 1.0
-    names = ("error", "truth", "ideal", "on", "on_truth", "skin2", "skin_n", "off2", "off_n", "all2", "n")
-    total = dict.fromkeys(names, 0.0)
-    for t, frame in enumerate(source.frames()):
-        pulsation = clip.pulsation[t].astype(np.float32)
-        true = eight_bits(frame.planes[0], alpha * pulsation * float(clip.p[t]))
-        new = cells.reconstruct(frame.planes, change.read(t, t + 1)[0])[0]
-        added = new.astype(np.float32) - frame.planes[0]
-        skin, off = pulsation[..., 1] > 0.35 * reference, pulsation[..., 1] < 0.02 * reference
-        total["error"] += float(((added - true) ** 2).sum())
-        total["truth"] += float((true**2).sum())
-        ideal = eight_bits(frame.planes[0], alpha * pulsation * float(p[t] * clip.p.std()))
-        total["ideal"] += float(((ideal - true) ** 2).sum())
-        total["on"] += float((added[skin] * true[skin]).sum())
-        total["on_truth"] += float((true[skin] ** 2).sum())
-        total["skin2"] += float((added[skin] ** 2).sum())
-        total["skin_n"] += 3 * float(skin.sum())
-        total["off2"] += float((added[off] ** 2).sum())
-        total["off_n"] += 3 * float(off.sum())
-        total["all2"] += float((added**2).sum())
-        total["n"] += added.size
-    return summary(total)
+@functools.lru_cache(maxsize=4)
+def _network(model: str | None) -> InputGradient:
+    return InputGradient(model or models.path("pulse_gradient"), threads=1, expect=(3, 36, 36))
 
 
-def eight_bits(frame: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """What of a change a frame of 8 bits can show: rounded, and cut at black and white."""
-    return np.clip(np.floor(frame + change + np.float32(0.5)), 0, 255) - frame
-
-
-def summary(total: dict[str, float]) -> tuple[float, float, float, float, float]:
-    """Ratios of the sums that `compare` gathers."""
-    nan = float("nan")
-    added = float(np.sqrt(total["all2"] / total["n"]))
-    if total["truth"] == 0:
-        return nan, nan, nan, nan, added
-    above = -10 * np.log10(max(total["error"], 1e-9) / total["truth"])
-    ceiling = -10 * np.log10(max(total["ideal"], 1e-9) / total["truth"])
-    on = np.sqrt(total["skin2"] / max(total["skin_n"], 1))
-    off = np.sqrt(total["off2"] / total["off_n"]) if total["off_n"] else nan
-    leak = float(off / on) if on > 0 else nan
-    return float(above), float(ceiling), total["on"] / total["on_truth"], leak, added
-
-
-def _job(arguments) -> Row:
-    task, seed, pulse, seconds, model, render = arguments
-    return judge_person(task, seed, pulse, seconds, Pulse(), model, **render)
+def judge_person(job: Job) -> list[Row]:
+    """Render one clip and judge every method on it."""
+    ask, methods, model = job
+    case = rendered(ask, threads=1)
+    judged = judge_case(case, methods, _network(model))
+    return [Row(ask.name, ask.task, ask.seed, ask.pulse, name, *judged[name]) for name in methods]
 
 
 def evaluate(
-    tasks="ABCD", people=5, without=5, seconds=20.0, seed=SEED, jobs=2, model=None, render=None, progress=None
-):
-    """Rows for `people` unseen people a task, then for `without` clips without a pulse (tasks in turn)."""
-    render = render or {}
-    rest = (seconds, model, render)
-    work = [(task, seed + 100 * i + k, True, *rest) for i, task in enumerate(tasks) for k in range(people)]
-    work += [(tasks[k % len(tasks)], seed + 1000 + k, False, *rest) for k in range(without)]
-    rows = []
-    with pool(jobs) as workers:
-        for row in workers.map(_job, work):
-            rows.append(row)
-            if progress is not None:
-                progress(row)
-    return rows
+    jobs: list[Job], processes: int = 2, record: Record | None = None, progress: Progress | None = None,
+    judge: Callable[[Job], list[Row]] = judge_person,
+) -> list[Row]:  # fmt: skip
+    """Rows of all jobs, in their order; what the record has already is not done again.
+
+    processes: each judges one clip at a time on one core; 1 stays in this process.
+    """
+    record = record or Record(None, {})
+    waiting = [job for job in jobs if not record.has(job[0].name, job[1])]
+    for done, rows in enumerate(_results(judge, waiting, processes), 1 + len(jobs) - len(waiting)):
+        record.add(rows)
+        if progress is not None:
+            progress(rows, done, len(jobs))
+    order = {job[0].name: i for i, job in enumerate(jobs)}
+    return sorted((row for row in record.rows if row.clip in order), key=lambda row: order[row.clip])
 
 
-def table(rows: list[Row]) -> str:
-    """Means over each task, with the worst clip where a limit holds for every clip, as a Markdown table."""
-    lines = [
-        "| task | clips | r(y, dp/dt) | rate error, mean / worst bpm | dB above nothing, mean / worst | ceiling | "
-        "gain / alpha, lowest - highest | leak |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for task in sorted({row.task for row in rows if row.pulse}):
-        of = [row for row in rows if row.task == task and row.pulse]
-
-        def mean(name, of=of):
-            return np.nanmean([getattr(row, name) for row in of])
-
-        gains, errors = [r.gain_over_alpha for r in of], [r.rate_error for r in of]
-        worst = min(r.psnr_above_nothing for r in of)
-        cells = (
-            task, len(of), f"{mean('y_correlation'):.3f}", f"{np.mean(errors):.2f} / {max(errors):.2f}",
-            f"{mean('psnr_above_nothing'):+.1f} / {worst:+.1f}", f"{mean('ceiling'):+.1f}",
-            f"{min(gains):.2f} - {max(gains):.2f}", f"{mean('leak'):.3f}",
-        )  # fmt: skip
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    still = [row.added for row in rows if not row.pulse]
-    if still:
-        lines.append(f"\nwithout a pulse, {len(still)} clips: grey levels added, worst {max(still):.2f}: " +
-                     ", ".join(f"{v:.2f}" for v in still))  # fmt: skip
-    return "\n".join(lines)
+def _results(judge: Callable[[Job], list[Row]], waiting: list[Job], processes: int) -> Iterator[list[Row]]:
+    """Rows of every job, as they are done."""
+    if processes == 1:
+        yield from map(judge, waiting)
+        return
+    with pool(processes) as workers:
+        for future in as_completed([workers.submit(judge, job) for job in waiting]):
+            yield future.result()
 
 
-def say(row: Row) -> None:
-    """One line about a clip, as it is done."""
-    found = (
-        f"r {row.y_correlation:.3f}, rate off by {row.rate_error:.2f}, {row.psnr_above_nothing:+.1f} dB"
-        if row.pulse
-        else ""
-    )
-    print(
-        f"{row.task} {row.seed}: {found or 'no pulse'}, added {row.added:.2f}, presence {row.presence:.2f}",
-        file=sys.stderr,
-    )
+class Sayer:
+    """Says one line about every clip on standard error, with the time that is left."""
 
+    def __init__(self) -> None:
+        self._began, self._first = time.monotonic(), 0
 
-def plain(row: Row) -> dict:
-    """A row as JSON knows it: null where there is no figure."""
-    return {name: None if value != value else value for name, value in dataclasses.asdict(row).items()}
-
-
-def write_record(path, rows: list[Row], options: dict) -> None:
-    """All figures as JSON, with what was asked for and the version that answered."""
-    record = {"fastmag": __version__, "options": options, "rows": [plain(row) for row in rows]}
-    file = WholeFile(Path(path))
-    file.path.write_text(json.dumps(record, indent=1) + "\n")
-    file.commit()
+    def __call__(self, rows: list[Row], done: int, total: int) -> None:
+        self._first = self._first or done
+        spent = time.monotonic() - self._began
+        left = (total - done) * spent / (done - self._first + 1)
+        row = next((row for row in rows if row.method == "deepmag"), rows[-1])
+        figures, reading = row.figures, row.reading
+        text = f"added {figures.added:.2f}"
+        if row.pulse:
+            text = f"{figures.above_nothing:+.1f} dB, gain {figures.gain:.1f}, {text}"
+        if row.pulse and reading.rate_error == reading.rate_error:
+            text = f"r {reading.y_correlation:.3f}, rate off by {reading.rate_error:.2f}, {text}"
+        print(f"[{done}/{total}, {left / 60:.0f} min left] {row.clip}: {text}", file=sys.stderr, flush=True)

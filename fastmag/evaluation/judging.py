@@ -1,0 +1,78 @@
+"""Judge every method on one clip, in one pass over its judged frames: a row for each method."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmag.evaluation.cases import ALPHA, SIMILAR_HZ, Case
+from fastmag.evaluation.figures import Figures, Likeness, figures_of, matched_factor
+from fastmag.evaluation.methods import USES_Y, Player, Reading, Scene
+from fastmag.evaluation.metrics import Similar, luma
+from fastmag.evaluation.sums import Sums
+
+NOTHING_READ = Reading(*(float("nan"),) * 6)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on one clip: see Figures, and Reading for the methods that use it (NaN for the others)."""
+
+    clip: str
+    task: str
+    seed: int
+    pulse: bool
+    method: str
+    figures: Figures
+    reading: Reading
+
+    def flat(self) -> dict:
+        """One level of names, for tables."""
+        of = {name: getattr(self, name) for name in ("clip", "task", "seed", "pulse", "method")}
+        return of | dataclasses.asdict(self.figures) | dataclasses.asdict(self.reading)
+
+    @classmethod
+    def of_flat(cls, flat: dict) -> Row:
+        """The row that `flat` came from."""
+        figures = Figures(**{f.name: flat[f.name] for f in dataclasses.fields(Figures)})
+        reading = Reading(**{f.name: flat[f.name] for f in dataclasses.fields(Reading)})
+        return cls(flat["clip"], flat["task"], flat["seed"], flat["pulse"], flat["method"], figures, reading)
+
+
+def judge_case(case: Case, methods: Sequence[str], network) -> dict[str, tuple[Figures, Reading]]:
+    """Figures and reading of every method on a case; `network` as InputGradient."""
+    scene = Scene(case, network)
+    players = {name: scene.player(name) for name in methods}
+    reading = scene.reading() if set(methods) & set(USES_Y) else NOTHING_READ
+    judged = compare(case, players)
+    return {name: (judged[name], reading if name in USES_Y else NOTHING_READ) for name in methods}
+
+
+def compare(case: Case, players: dict[str, Player]) -> dict[str, Figures]:
+    """Figures of every player, each shown every judged frame once, and a few of them twice."""
+    gathered = {name: Sums(case.frames.shape[1:3]) for name in players}
+    for i, t in enumerate(case.judged):
+        frame = case.frames[t]
+        true, zones = case.magnified(i)
+        for name, show in players.items():
+            gathered[name].add(frame, show(i), true, zones)
+    likeness = {name: Likeness() for name in players}
+    for i in structure_frames(case):
+        source = Similar(luma(case.frames[case.judged[i]]).astype(np.float32))
+        true_plane = Similar(luma(case.magnified(i)[0]).astype(np.float32))
+        for name, show in players.items():
+            likeness[name].add(source, true_plane, show(i), matched_factor(gathered[name]))
+    return {
+        name: figures_of(gathered[name], likeness[name].means(), case.judged_fps, case.bpm / 60, ALPHA)
+        for name in players
+    }
+
+
+def structure_frames(case: Case) -> range:
+    """Which judged frames are compared by structure: about one a second, not the first, which some methods leave
+    alone."""
+    step = max(1, round(case.judged_fps / SIMILAR_HZ))
+    return range(min(step // 2, len(case.judged) - 1), len(case.judged), step)
