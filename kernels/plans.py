@@ -90,6 +90,15 @@ def gaussian(sigma: float) -> Float64:
     return _frozen(taps / taps.sum())[0]
 
 
+@lru_cache(maxsize=64)
+def half_gaussian(sigma: float) -> NDArray[np.float32]:
+    """The centre of `gaussian` and one side, float32, with a zero at the end where that makes whole pairs of a side."""
+    side = gaussian(sigma)[int(GAUSSIAN_REACH * sigma + 0.5) :]
+    taps = np.zeros(len(side) + (len(side) + 1) % 2, np.float32)
+    taps[: len(side)] = side
+    return _frozen(taps)[0]
+
+
 def mirrored(n: int, reach: int) -> Index:
     """The indices -reach ... n + reach - 1 folded into 0 ... n - 1, edges repeated (d c b a | a b c d | d c b a)."""
     at = np.arange(-reach, n + reach) % (2 * n)

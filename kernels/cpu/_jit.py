@@ -36,3 +36,8 @@ def kernel(function: Callable) -> Any:
 def scalar(function: Callable) -> Any:
     """Compile the arithmetic of one element so that it is inlined into the loop that calls it."""
     return numba.njit(forceinline=True, **_OPTIONS)(function)
+
+
+def exact_scalar(function: Callable) -> Any:
+    """As `scalar`, in the order of operations that was written: where rounding errors are made to cancel."""
+    return numba.njit(forceinline=True, **{**_OPTIONS, "fastmath": {"contract"}})(function)

@@ -103,10 +103,7 @@ def smooth_space(x: NDArray, sigma: float, out: NDArray | None = None) -> NDArra
     x = reading(x)
     out = writing(out, x.shape)
     h, w = x.shape[1:]
-    exact = plans.gaussian(float(sigma))
-    half = len(exact) // 2
-    taps = np.zeros(half + half % 2 + 1, np.float32)  # the centre and one side, in whole pairs
-    taps[: half + 1] = exact[half:]
+    taps = plans.half_gaussian(float(sigma))
     rows, columns = plans.mirrored(h, len(taps) - 1), plans.mirrored(w, len(taps) - 1)
     room = max(len(rows) * w, h * len(columns) + len(columns))
 
