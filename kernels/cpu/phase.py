@@ -150,7 +150,8 @@ def accumulate_phase(differences: NDArray, state: NDArray, out: NDArray | None =
     if state.shape != x.shape[1:] or state.dtype != np.float64 or not state.flags.c_contiguous:
         raise InputError(f"state must be {x.shape[1:]} float64; got {state.shape} {state.dtype}: start with zeros")
     out = writing(out, x.shape)
-    steps, sums, total = x.reshape(len(x), -1), out.reshape(len(x), -1), state.reshape(-1)
+    total = state.reshape(-1)
+    steps, sums = x.reshape(-1, total.size), out.reshape(-1, total.size)
     spread(lambda start, stop: _accumulate(steps, total, sums, start, stop), total.size, _BLOCK, x.size)
     return out
 
