@@ -163,7 +163,12 @@ def curtain(length: float, detail: float = 1.0) -> Mesh:
     angles = np.linspace(0.62 * np.pi, 1.38 * np.pi, int(48 * detail) + 1)
     rows = max(int(40 * detail * (0.4 + 0.6 * length)), 8)
     last = 4 + round(4 * length)
-    return grid_mesh(_loft(_CURTAIN_PROFILE[:last], rows, angles), (1.24, 0.01, 1.49, 0.24), CURTAIN, inside=True)
+    points = _loft(_CURTAIN_PROFILE[:last], rows, angles)
+    edge = np.abs(np.linspace(-1, 1, len(angles))) ** 3
+    low = np.linspace(0, 1, rows)[:, None] ** 3
+    points[..., 1] += low * (1.4 * edge - 0.4)  # the ends are longest behind
+    points[..., 0] *= 1 - 0.06 * low * edge
+    return grid_mesh(points, (1.24, 0.01, 1.49, 0.24), CURTAIN, inside=True)
 
 
 def head(shape: dict[str, float], detail: float = 1.0) -> Mesh:

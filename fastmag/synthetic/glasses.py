@@ -12,7 +12,7 @@ from fastmag.synthetic.paint import Canvas, front, sigmoid
 
 _BOX = (1.15, 0.05, 1.21, 0.20)  # in the atlas, with a margin of bare space so that nothing of the skin runs into it
 _CURVE = 0.03  # the lenses fall back by _CURVE x^2 cm
-_CLEAR = 0.28  # between rim and face, cm
+_CLEAR = 0.1  # between rim and face, cm
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def make_looks(who: Member) -> Looks:
         "fringe": rng.choice([0.0, 0.0, 0.0, rng.uniform(1.5, 3.5)]),
     }
     beard = float(rng.choice([rng.uniform(0.25, 0.5), rng.uniform(0.6, 0.95)])) if who.facial_hair else 0.0
-    long_hair = rng.uniform(0.3, 1.0) if rng.random() < (0.8 if who.woman else 0.06) else 0.0
+    long_hair = rng.uniform(0.5, 1.0) if rng.random() < (0.8 if who.woman else 0.06) else 0.0
     bald = not who.woman and rng.random() < 0.12
     thickness = rng.uniform(0.25, 1.3)
     return Looks(melanin, skin, hair, iris, bald, 0.0 if bald else long_hair, beard, style, thickness,

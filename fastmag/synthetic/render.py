@@ -137,7 +137,7 @@ class Shot:
 
     def masks(self, t: int) -> tuple[np.ndarray, np.ndarray]:
         """Skin and torso (H, W) bool in frame t: where a pulse shows at more than SKIN of its strongest, and where the
-        breath lifts the body by at least half of what it lifts the shoulders; the same with no pulse, no breath."""
+        breath lifts the body by at least half of what it lifts the shoulders; the same without a pulse."""
         b, n = self._buffers(), self.settings.antialias
         shown = int(self.camera.shown[t])
         green = self._shaded(shown, b, 1.0)[1][..., 1]
