@@ -4,49 +4,57 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastmag.coherent.regression import Evidence, V
+from fastmag.coherent.regression import INDEPENDENT, Evidence, V
 from fastmag.coherent.sway import fit, weights
 from fastmag.ops import Ops
 
 PRIOR_MEAN, PRIOR_SPREAD, PRIOR_JITTER = 0.002, 0.0018, 0.4  # relative amplitude of green, its spread, each channel's
 BANDWIDTH_HZ = 1.8  # of the passband: two independent samples per hertz and second
+SIZE_ERROR = 0.35  # relative, of what the cells' sum says
+ATTENUATION = 1.03  # maps are smooth and p not perfect: both slopes are that much too small
 SHARED_LUMINANCE = 0.01  # part of the luminance noise that no averaging removes
-ATTENUATION = 1.08  # the p that is read correlates with the true one by .96, so the slope on it is too small by that
-Z_PER_CONFIDENCE, ABSENT, PRESENT, EDGE = (
-    20.0,
-    0.95,
-    1.05,
-    0.04,
-)  # of the gate, set on people that no result is reported on
+Z_PER_AGREEMENT, ABSENT, PRESENT, EDGE = 20.0, 0.91, 1.0, 0.04  # of the gate, set on people no result is reported on
 
 
 def amplitudes(
     cells: np.ndarray, skin: np.ndarray, evidence: Evidence, p_band: np.ndarray, fps: float, ops: Ops
-) -> tuple[np.ndarray, float]:
-    """Relative pulse amplitude beta (3,) per unit of skin and p: the posterior mean, and its z-score against none.
+) -> np.ndarray:
+    """Relative pulse amplitude beta (3,) per unit of skin and p: the posterior mean of two measurements.
 
-    The mean skin signal, weighed by 1 / residual power (the total power would halve the gain), is regressed on p and on
-    its quadrature; prior N(0.002 v, 0.0018^2 vv' + diag(0.4 * 0.002 v)^2).
+    The cells' own sum tells the size along v, however the head turns; its error is one of the model, not of chance. The
+    mean skin signal, weighed by 1 / residual power (the total power would halve the gain) and regressed on p and on its
+    quadrature, tells size and colour. Prior of the size N(0.002, 0.0018^2), of each channel 40 % more or less.
     """
-    signal, weight = skin_signal(cells, skin, evidence, fps, ops)
-    slope, covariance, luminance = regress(signal, weight, p_band, fps)
-    covariance = covariance + SHARED_LUMINANCE * luminance * np.ones((3, 3))
     v = V.astype(np.float64)
-    prior = PRIOR_SPREAD**2 * np.outer(v, v) + np.diag((PRIOR_JITTER * PRIOR_MEAN * v) ** 2)
-    beta = PRIOR_MEAN * v + prior @ np.linalg.solve(prior + covariance, slope - PRIOR_MEAN * v)
+    p_map = skin * p_band.astype(np.float32)[:, None, None]
+    power = float((evidence.precision * p_map * p_map).sum(dtype=np.float64)) + 1e-9
+    size = float((evidence.combined * p_map).sum(dtype=np.float64)) / power
+    doubt = (SIZE_ERROR * size) ** 2 + 1 / (INDEPENDENT * power)
+    share = PRIOR_SPREAD**2 / (PRIOR_SPREAD**2 + doubt)
+    mean, spread = PRIOR_MEAN + share * (size - PRIOR_MEAN), doubt * share
+    prior = spread * np.outer(v, v) + np.diag((PRIOR_JITTER * max(mean, 0.0) * v) ** 2) + 1e-12 * np.eye(3)
+    signal, weight = skin_signal(cells, skin, evidence, fps, ops)
+    slope, covariance = regress(signal, weight, p_band, fps)
+    return ATTENUATION * (mean * v + prior @ np.linalg.solve(prior + covariance, slope - mean * v))
+
+
+def score(slope: np.ndarray, covariance: np.ndarray) -> float:
+    """The z-score of a slope (3,) on p in the colour of blood, against no pulse."""
+    v = V.astype(np.float64)
     combination = np.linalg.solve(covariance, v)
-    return ATTENUATION * beta, float(combination @ slope / np.sqrt(combination @ v))
+    return float(combination @ slope / np.sqrt(combination @ v))
 
 
-def presence(confidence: float, z: float, rate_hz: float, passband: tuple[float, float]) -> float:
-    """Is there a pulse: 0 for no, 1 for yes, by how steady the wave is and how surely the skin carries it.
+def presence(agreement: float, z: float, rate_hz: float, passband: tuple[float, float]) -> float:
+    """Is there a pulse: 0 for no, 1 for yes, by how well the cells follow the network's p, and how surely.
 
-    A rhythm in the noise of y can be steady; but then the skin does not follow it in the colour of blood. A rate at the
-    very edge of the passband belongs to something outside it.
+    agreement: the in-band correlation of p, as the network alone reads it, with the cells' own sum; z: of the skin's
+    slope on that p. A rhythm in the noise of y can be steady, but then no skin follows it in the colour of blood. A
+    rate at the very edge of the passband belongs to something outside it.
     """
     if not passband[0] * (1 + EDGE) < rate_hz < passband[1] * (1 - EDGE):
         return 0.0
-    return float(np.clip((confidence + z / Z_PER_CONFIDENCE - ABSENT) / (PRESENT - ABSENT), 0, 1))
+    return float(np.clip((agreement + z / Z_PER_AGREEMENT - ABSENT) / (PRESENT - ABSENT), 0, 1))
 
 
 def skin_signal(cells: np.ndarray, skin: np.ndarray, evidence: Evidence, fps: float, ops: Ops):
@@ -56,7 +64,7 @@ def skin_signal(cells: np.ndarray, skin: np.ndarray, evidence: Evidence, fps: fl
 
 
 def regress(signal: np.ndarray, weight: np.ndarray, p_band: np.ndarray, fps: float):
-    """Slope (3,) of the signal on p, its covariance (3, 3), and the variance of its luminance noise per p^2."""
+    """Slope (3,) of the signal on p, and its covariance (3, 3); some of the luminance noise is not averaged out."""
     basis = np.stack([p_band, quadrature(p_band)], 1)
     normal = (basis * weight[:, None]).T @ basis + 1e-9 * np.eye(2)
     fit = np.linalg.solve(normal, (basis * weight[:, None]).T @ signal)
@@ -64,7 +72,8 @@ def regress(signal: np.ndarray, weight: np.ndarray, p_band: np.ndarray, fps: flo
     scatter = (rest * weight[:, None]).T @ rest / weight.sum()
     p_power = max(float((weight * p_band**2).sum() / weight.sum()), 1e-12)
     independent = 2 * BANDWIDTH_HZ * len(p_band) / fps
-    return fit[0], scatter / (independent * p_power) + 1e-10 * np.eye(3), float(scatter.sum() / 9 / p_power)
+    shared = SHARED_LUMINANCE * float(scatter.sum() / 9 / p_power)
+    return fit[0], scatter / (independent * p_power) + 1e-10 * np.eye(3) + shared
 
 
 def quadrature(series: np.ndarray) -> np.ndarray:

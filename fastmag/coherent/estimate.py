@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastmag.coherent import amplitude, regression, seed, sway
+from fastmag.coherent import amplitude, fusion, regression, seed, sway
 from fastmag.coherent.skin import SkinColour, scaled, skin_map
-from fastmag.coherent.wave import Wave, filtered, pulse_wave
+from fastmag.coherent.wave import Wave, filtered, mean_rate, pulse_wave, wide
 from fastmag.ops import Ops
 from fastmag.temporal import butterworth
 
@@ -23,6 +23,7 @@ class Estimate:
     skin: np.ndarray
     beta: np.ndarray
     z: float
+    agreement: float
     presence: float
 
     def change(self, cells: np.ndarray, alpha: float) -> np.ndarray:
@@ -54,5 +55,19 @@ def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, pa
     prior = skin_map(start * scaled(beats, 90), near, colour)
     prior = regression.likelier((prior, beats), evidence, p_band)
     skin = regression.refine(prior, evidence, p_band, fps, ops)
-    beta, z = amplitude.amplitudes(cells, skin, evidence, p_band, fps, ops)
-    return Estimate(wave, skin, beta, z, amplitude.presence(wave.confidence, z, wave.rate_hz, passband))
+
+    log_wide = ops.bandpass(log_cells, butterworth(wide(fps), fps))
+    heard, z = fusion.witnesses(cells, log_wide, skin, evidence, wave, p_band, fps, ops)
+    agreement = correlation(filtered(heard[-1], passband, fps, ops.bandpass), p_band)
+    p = fusion.fuse(heard, wave.p, lambda s: filtered(s, passband, fps, ops.bandpass), fps, wave.rate_hz)
+    wave = replace(wave, p=p / max(float(p.std()), 1e-12), rate_hz=mean_rate(p, fps, passband))
+    p_band = filtered(wave.p, passband, fps, ops.bandpass)
+    evidence = regression.level(regression.weigh(cells, log_band, p_band, fps, ops), start)
+    skin = regression.refine(prior, evidence, p_band, fps, ops)
+    beta = amplitude.amplitudes(cells, skin, evidence, p_band, fps, ops)
+    return Estimate(wave, skin, beta, z, agreement, amplitude.presence(agreement, z, wave.rate_hz, passband))
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Of two series without mean (T,), leaving out nothing; 0 where one of them is 0."""
+    return float(a @ b / np.sqrt(max(float(a @ a) * float(b @ b), 1e-30)))

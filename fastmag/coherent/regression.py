@@ -20,10 +20,12 @@ FAINTEST = 3e-4  # relative amplitude below which the regression only adds noise
 
 @dataclass(frozen=True)
 class Evidence:
-    """In-band log signal (T, h, w, 3), what p leaves of it, and its best combination Q = v'S^-1 L, pi = v'S^-1 v."""
+    """In-band log signal L (T, h, w, 3), what p leaves of it, and per cell the channels' weights S^-1 v (T, h, w, 3),
+    the combination v'S^-1 L (T, h, w) and its precision v'S^-1 v (T, h, w)."""
 
     log_band: np.ndarray
     residual: np.ndarray
+    weights: np.ndarray
     combined: np.ndarray
     precision: np.ndarray
 
@@ -42,10 +44,8 @@ def weigh(cells: np.ndarray, log_band: np.ndarray, p_band: np.ndarray, fps: floa
             product = box(residual[..., a] * residual[..., b], COVARIANCE_SECONDS, fps, ops)
             noise[a, b] = ops.smooth_space(product, 1.0)
         noise[a, a] = noise[a, a] + (3e-7 + (QUANTISATION / (cells[..., a] + 4)) ** 2)
-    weights = solve(noise)
-    combined = sum(log_band[..., c] * weights[c] for c in range(3))
-    precision = sum(V[c] * weights[c] for c in range(3))
-    return Evidence(log_band, residual, combined, precision)
+    weights = np.stack(solve(noise), -1)
+    return Evidence(log_band, residual, weights, np.einsum("thwc,thwc->thw", log_band, weights), weights @ V)
 
 
 def unexplained(log_band: np.ndarray, p_band: np.ndarray, fps: float, ops: Ops) -> np.ndarray:
@@ -75,7 +75,8 @@ def level(evidence: Evidence, seed: np.ndarray) -> Evidence:
     if not strong.size:
         return evidence
     share = np.minimum(1, 2 * np.median(strong) / evidence.precision)
-    return replace(evidence, combined=evidence.combined * share, precision=evidence.precision * share)
+    weights, combined, precision = evidence.weights * share[..., None], evidence.combined * share, evidence.precision * share
+    return replace(evidence, weights=weights, combined=combined, precision=precision)
 
 
 def likelier(maps, evidence: Evidence, p_band: np.ndarray) -> np.ndarray:

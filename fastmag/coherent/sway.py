@@ -13,6 +13,7 @@ from fastmag.coherent.regression import QUANTISATION, box
 from fastmag.ops import Ops
 
 BLOCK = 32  # frames
+LOUDEST = 30.0  # times the usual weight
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,16 @@ class Fit:
 
 
 def weights(cells: np.ndarray, skin: np.ndarray, residual: np.ndarray, fps: float, ops: Ops) -> np.ndarray:
-    """1 / residual in-band power of green on the skin (T, h, w), zero off it; the total power would halve the gain."""
+    """1 / residual in-band power of green on the skin (T, h, w), zero off it; the total power would halve the gain.
+
+    No cell speaks far louder than is usual where the map is strong: a bright shirt has hardly any noise.
+    """
     power = ops.smooth_space(box(residual**2, 2.0, fps, ops), 1.0)
-    return np.where(skin > 0.15, skin, 0) / (power + (QUANTISATION / (cells[..., 1] + 4)) ** 2 + np.float32(1e-7))
+    quiet = 1 / (power + (QUANTISATION / (cells[..., 1] + 4)) ** 2 + np.float32(1e-7))
+    strong = quiet[skin > 0.5]
+    if strong.size:
+        quiet = np.minimum(quiet, LOUDEST * np.median(strong))
+    return np.where(skin > 0.15, skin, 0) * quiet
 
 
 def slopes_of(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -24,11 +24,13 @@ WIDE_HZ = (0.6, 8.0)  # everything that a pulse with its harmonics can hold
 
 @dataclass(frozen=True)
 class Wave:
-    """A pulse wave: `p` (T,) float64 with unit standard deviation, its mean rate in hertz, `confidence` in [0, 1]."""
+    """A pulse wave: `p` (T,) float64 with unit standard deviation, its mean rate in hertz, `confidence` in [0, 1], and
+    the integrated y (T,) that it was found in."""
 
     p: np.ndarray
     rate_hz: float
     confidence: float
+    position: np.ndarray
 
 
 def pulse_wave(y: np.ndarray, fps: float, passband: tuple[float, float], bandpass) -> Wave:
@@ -38,15 +40,19 @@ def pulse_wave(y: np.ndarray, fps: float, passband: tuple[float, float], bandpas
     of the integrated y that the comb explains.
     """
     position = np.concatenate([[0.0], np.cumsum(y - y.mean())])
-    wide = (WIDE_HZ[0], min(WIDE_HZ[1], 0.45 * fps))
-    q = filtered(position, wide, fps, bandpass)
+    q = filtered(position, wide(fps), fps, bandpass)
     rate = dominant_rate(q, fps, passband)
     p = comb(q, fps, rate)
     in_band = filtered(position, passband, fps, bandpass)
     kept = filtered(p, passband, fps, bandpass)
     scale = np.sqrt((in_band @ in_band) * (kept @ kept))
     confidence = float((in_band @ kept) / scale) ** 2 if scale > 0 else 0.0
-    return Wave(p / max(p.std(), 1e-12), mean_rate(p, fps, passband), confidence)
+    return Wave(p / max(p.std(), 1e-12), mean_rate(p, fps, passband), confidence, q)
+
+
+def wide(fps: float) -> tuple[float, float]:
+    """The passband of a pulse with its harmonics."""
+    return WIDE_HZ[0], min(WIDE_HZ[1], 0.45 * fps)
 
 
 def filtered(series: np.ndarray, passband: tuple[float, float], fps: float, bandpass) -> np.ndarray:
