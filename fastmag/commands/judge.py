@@ -1,4 +1,4 @@
-"""Commands that judge: evaluate people, evaluate clip."""
+"""Commands that judge: evaluate people, steps, curves, injected, clip."""
 
 from __future__ import annotations
 
@@ -12,48 +12,143 @@ def evaluate() -> None:
     """Judge the methods: on rendered people whose truth is known, or on magnified versions of a real clip."""
 
 
-def running(command):
-    """Flags of every command that renders clips and judges them one by one."""
-    options = [
-        click.option("--seconds", type=float, default=20.0, show_default=True),
-        click.option("--size", type=Numbers(int, "W,H"), default="658,492", show_default=True, help="Of a frame."),
-        click.option("--model", type=click.Path(), help="A network of your own."),
-        click.option("--jobs", "processes", type=int, default=2, show_default=True, help="Processes, a core each."),
-        click.option("--json", "json_file", type=click.Path(), help="Write all figures to this file."),
-        click.option("--csv", "csv_file", type=click.Path(), help="Write a row for every clip and method."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+def flags(*options):
+    """Several options at once."""
+
+    def decorate(command):
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+model = click.option("--model", type=click.Path(), help="A network of your own.")
+length = click.option("--seconds", type=float, default=20.0, show_default=True, help="Of a clip.")
+size_of = click.option("--size", type=Numbers(int, "W,H"), default="658,492", show_default=True, help="Of a frame.")
+first = click.option("--seed", type=int, help="Of the first person; the held-out people by default.")
+methods_by_name = click.option("--methods", help="Names, separated by commas; all that magnify colour by default.")
+results = flags(
+    click.option("--jobs", "processes", type=int, default=2, show_default=True, help="Processes, a core each."),
+    click.option("--json", "json_file", type=click.Path(), help="Write all figures to this file."),
+    click.option("--csv", "csv_file", type=click.Path(), help="Write a row for every clip and method."),
+)
 
 
 @evaluate.command("people")
 @click.argument("out", required=False, metavar="[OUT]")
 @click.option("--tasks", default="ABCD", show_default=True)
-@click.option("--people", type=int, default=5, show_default=True, help="Unseen people a task.")
+@click.option("--people", type=int, default=5, show_default=True, help="People a task.")
 @click.option("--without", type=int, default=2, show_default=True, help="Clips without a pulse a task.")
-@click.option("--methods", help="Names, separated by commas; all that magnify colour by default.")
+@click.option("--split", type=click.Choice(["independent", "dependent"]), default="independent", show_default=True,
+              help="Unseen people; or, for a network trained on a cast, the last 20 % of its recordings.")  # fmt: skip
 @click.option("--paper", type=int, help="Clips a task for the paper's form, which is slow; all by default.")
-@click.option("--seed", type=int, help="Of the first person; the held-out people by default.")
-@running
-def evaluate_people(out, tasks, people, without, methods, paper, seed, seconds, size, model, **rest) -> None:
-    """Render unseen people, read and magnify their pulse at alpha 10, and compare every method with the truth.
+@click.option("--seconds", type=float, help="Of a clip; 20 by default, 50 (of which 10 are judged) with a cast.")
+@methods_by_name
+@first
+@size_of
+@model
+@results
+def evaluate_people(out, tasks, people, without, split, methods, paper, seed, seconds, size, model, **rest) -> None:
+    """Render people, read and magnify their pulse at alpha 10, and compare every method with the truth.
 
     With a folder OUT, rows are kept there as clips are done, and the same command goes on where it was stopped.
     """
     from fastmag.evaluation import people as judging
     from fastmag.evaluation.methods import check_methods
 
-    seed = judging.SEED if seed is None else seed
-    render = {"seconds": seconds, "size": (size[1], size[0])}
+    known = split == "dependent"
+    seed = (0 if known else judging.SEED) if seed is None else seed
+    render = {"seconds": seconds or (50.0 if known else 20.0), "size": (size[1], size[0])}
     names = check_methods(methods.split(",") if methods else ())
-    asks = judging.held_out(tasks, people, without, seed, render)
+    asks = (judging.known_people if known else judging.held_out)(tasks, people, without, seed, render)
     jobs = judging.jobs_of(asks, names, model, paper)
-    _judge_all(jobs, out, {"seed": seed, "render": render, "model": model},
+    _judge_all(jobs, out, {"seed": seed, "render": render, "model": model, "split": split},
                {"tasks": tasks, "people": people, "without": without, "methods": names}, **rest)  # fmt: skip
 
 
-def _judge_all(jobs, out, asked, more, processes, json_file, csv_file) -> None:
+@evaluate.command("steps")
+@click.argument("out", required=False, metavar="[OUT]")
+@click.option("--task", default="C", show_default=True)
+@click.option("--people", type=int, default=5, show_default=True)
+@click.option("--strengths", default="0.5,1,2,4", show_default=True, help="Multiples of the step size gamma.")
+@first
+@length
+@size_of
+@model
+@results
+def evaluate_steps(out, task, people, strengths, seed, seconds, size, model, **rest) -> None:
+    """The paper's Table 2: its form of the ascent with several step sizes on one task, the gain beside.
+
+    OUT as for `evaluate people`.
+    """
+    from fastmag.evaluation import people as judging
+    from fastmag.evaluation import tables
+    from fastmag.evaluation.methods import check_methods
+
+    seed = judging.SEED if seed is None else seed
+    render = {"seconds": seconds, "size": (size[1], size[0])}
+    names = check_methods(["nothing", "true", *(f"deepmag-paper@{part}" for part in strengths.split(","))])
+    jobs = judging.jobs_of(judging.held_out(task, people, 0, seed, render), names, model)
+    _judge_all(jobs, out, {"seed": seed, "render": render, "model": model, "strengths": strengths},
+               {"task": task, "people": people}, report=tables.table_2, **rest)  # fmt: skip
+
+
+@evaluate.command("curves")
+@click.argument("clip", required=False, metavar="[CLIP]")
+@click.option("--picture", type=click.Path(), help="Draw the curves into this file (.png).")
+@click.option("--csv", "csv_file", type=click.Path(), help="Write the curves to this file.")
+@click.option("--frames", type=click.IntRange(2), default=150, show_default=True, help="Frames that are asked.")
+@click.option("--steps", type=click.IntRange(1), default=40, show_default=True, help="The largest N.")
+@first
+@length
+@size_of
+@model
+def evaluate_curves(clip, picture, csv_file, frames, steps, seed, seconds, size, model) -> None:
+    """The paper's Fig. 9: how the network's |y| grows with the number of steps and the step size, for a video CLIP or a
+    rendered person."""
+    from fastmag.evaluation import curves, people
+    from fastmag.evaluation.cases import Ask
+    from fastmag.sources import ArraySource, FileSource
+
+    ask = Ask("B", people.SEED if seed is None else seed, True, {"seconds": seconds, "size": (size[1], size[0])})
+    source = FileSource(clip) if clip else ArraySource(ask.case(None).frames, 30)
+    found = curves.learning_curves(source, people.network_of(model), steps=steps, frames=frames)
+    if picture:
+        curves.draw(picture, found)
+    if csv_file:
+        curves.write_csv(csv_file, found)
+    click.echo(curves.table(found))
+
+
+@evaluate.command("injected")
+@click.argument("clips", nargs=-1, required=True, metavar="CLIP...")
+@click.option("--bpm", default="80,95,110", show_default=True, help="Rates of the pulse.")
+@click.option("--seeds", type=click.IntRange(1), default=2, show_default=True, help="Waves for every rate.")
+@click.option("--amplitude", type=float, default=0.003, show_default=True, help="Relative, of green skin.")
+@click.option("--mask", type=click.Path(), help="Draw where the pulse goes into this file (.png), of the first clip.")
+@click.option("--out", type=click.Path(), help="A folder for the rows, to go on later.")
+@methods_by_name
+@length
+@model
+@results
+def evaluate_injected(clips, bpm, seeds, amplitude, mask, out, methods, seconds, model, **rest) -> None:
+    """Put a known pulse into the skin of real clips, then read and magnify it like that of a rendered person."""
+    from fastmag.evaluation import injected
+    from fastmag.evaluation import people as judging
+    from fastmag.evaluation.methods import check_methods
+
+    if mask:
+        injected.draw_mask(mask, clips[0], seconds)
+    rates = injected.rates(bpm)
+    asks = [injected.Injection(clip, rate, seed, amplitude, seconds)
+            for clip in clips for rate in rates for seed in range(seeds)]  # fmt: skip
+    jobs = judging.jobs_of(asks, check_methods(methods.split(",") if methods else ()), model)
+    more = {"clips": list(dict.fromkeys(ask.task for ask in asks)), "bpm": rates, "seeds": seeds}
+    _judge_all(jobs, out, {"amplitude": amplitude, "seconds": seconds, "model": model}, more, **rest)
+
+
+def _judge_all(jobs, out, asked, more, processes, json_file, csv_file, report=None) -> None:
     """Judge, keep, print."""
     from fastmag.evaluation import people as judging
     from fastmag.evaluation import record, tables
@@ -64,7 +159,7 @@ def _judge_all(jobs, out, asked, more, processes, json_file, csv_file) -> None:
         record.write_json(json_file, rows, asked | more)
     if csv_file:
         record.write_csv(csv_file, rows)
-    click.echo(tables.report(rows))
+    click.echo((report or tables.report)(rows))
 
 
 @evaluate.command("clip")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,17 +17,32 @@ STRONG = 90  # percentile of the pulsation of skin
 
 @dataclass(frozen=True)
 class Ask:
-    """What to render: a task with its letter, a seed, with or without a pulse, and other fields of Settings."""
+    """What to render: a task with its letter, a seed, with or without a pulse, and other fields of Settings.
+
+    start: the first of the recording's frames that is judged; those before it are not rendered.
+    """
 
     task: str
     seed: int
     pulse: bool = True
     render: dict = field(default_factory=dict)
+    start: int = 0
 
     @property
     def name(self) -> str:
         """What tells clips of one run apart."""
         return f"{self.task} {self.seed}" + ("" if self.pulse else " without")
+
+    def case(self, threads: int | None = 1) -> Case:
+        """Render it. Memory: 5 bytes a pixel and frame (20 s at 658x492 and 30 fps: 1 GB). Raises InputError as
+        synthetic.render.Shot does."""
+        from fastmag.synthetic import Settings, Shot
+
+        shot = Shot(self.seed, Settings(task=self.task, pulse=self.pulse, **self.render))
+        at = shot.span(self.start)
+        pairs = shot.frames(threads, at.start, at.stop)
+        truth = (shot.p[at.start : at.stop], shot.bpm, self.pulse)
+        return gathered(self.name, pairs, (len(at), *shot.settings.size), shot.settings.fps, truth)
 
 
 @dataclass
@@ -74,24 +90,18 @@ def stride(fps: float) -> int:
     return max(1, round(fps / JUDGED_HZ))
 
 
-def rendered(ask: Ask, threads: int | None = None) -> Case:
-    """Render a clip. Memory: 5 bytes a pixel and frame (20 s at 658x492 and 30 fps: 1 GB). Raises InputError as
-    synthetic.render.Shot does."""
-    from fastmag.synthetic.render import Settings, Shot
-
-    shot = Shot(ask.seed, Settings(task=ask.task, pulse=ask.pulse, **ask.render))
-    return gathered(ask.name, shot.frames(threads), shot.settings, shot.n, (shot.p, shot.bpm, ask.pulse))
-
-
-def gathered(name: str, pairs, settings, count: int, truth: tuple[np.ndarray, float, bool]) -> Case:
-    """A case from (frame, pulsation, ...) in order; `settings` has size and fps; truth: p, bpm, pulse."""
-    step, size = stride(settings.fps), settings.size
-    judged = np.arange(0, count, step)
-    frames = np.empty((count, *size, 3), np.uint8)
-    pulsation = np.empty((len(judged), *size, 3), np.float16)
+def gathered(
+    name: str, pairs: Iterable[Sequence[np.ndarray]], shape: tuple[int, int, int], fps: float,
+    truth: tuple[np.ndarray, float, bool],
+) -> Case:  # fmt: skip
+    """A case from (frame, pulsation, ...) in order; shape (T, H, W); truth: p (T,), bpm, whether there is a pulse."""
+    step = stride(fps)
+    judged = np.arange(0, shape[0], step)
+    frames = np.empty((*shape, 3), np.uint8)
+    pulsation = np.empty((len(judged), *shape[1:], 3), np.float16)
     for t, pair in enumerate(pairs):
         frames[t] = pair[0]
         if t % step == 0:
             pulsation[t // step] = pair[1]
     p, bpm, pulse = truth
-    return Case(name, frames, settings.fps, np.asarray(p, np.float64), float(bpm), judged, pulsation, pulse)
+    return Case(name, frames, fps, np.asarray(p, np.float64), float(bpm), judged, pulsation, pulse)

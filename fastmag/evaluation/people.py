@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
+from typing import Any, Protocol
 
 from fastmag import models
-from fastmag.evaluation.cases import Ask, rendered
+from fastmag.evaluation.cases import Ask, Case
 from fastmag.evaluation.judging import Row, judge_case
 from fastmag.evaluation.record import Record
 from fastmag.gradients import InputGradient
@@ -18,7 +19,24 @@ from fastmag.processes import pool
 SEED = 790_000  # of the held-out people: no training run uses seeds from here on
 SIZE = (492, 658)  # of the paper's recordings
 MOST_PEOPLE = 100  # a task: seeds of tasks lie so far apart
-Job = tuple[Ask, tuple[str, ...], str | None]  # what to render, methods, model
+CAST = 25  # people in the paper, and in the cast
+KNOWN = 0.8  # of the time of a recording of the cast is trained on; the rest judges
+
+
+class Asked(Protocol):
+    """A clip that can be made: an Ask, or an Injection."""
+
+    task: str
+    seed: int
+    pulse: bool
+
+    @property
+    def name(self) -> str: ...
+
+    def case(self) -> Case: ...
+
+
+Job = tuple[Asked, tuple[str, ...], str | None]  # clip, methods, model
 Progress = Callable[[list[Row], int, int], object]  # rows of a clip, clips done, clips in all
 
 
@@ -29,7 +47,21 @@ def held_out(tasks: str, people: int, without: int, seed: int, render: dict) -> 
     return asks + [Ask(tasks[k % n], seed + 10 * MOST_PEOPLE + k, False, render) for k in range(n * without)]
 
 
-def jobs_of(asks: Sequence[Ask], methods: Sequence[str], model=None, paper: int | None = None) -> list[Job]:
+def known_people(tasks: str, people: int, without: int, seed: int, render: dict) -> list[Ask]:
+    """The last 20 % of the recordings of the first `people` of the paper's cast, for a network that was trained on the
+    rest of them; `without`: so many recordings a task with the pulse taken away."""
+    from fastmag.synthetic import recordings
+
+    start = round(KNOWN * round(render["seconds"] * render.get("fps", 30.0)))
+    every = sorted(recordings(seed, CAST, tasks), key=lambda r: tasks.index(r.task))
+
+    def asks(pulse: bool, count: int) -> list[Ask]:
+        return [Ask(r.task, r.seed, pulse, render | {"person": r.member}, start) for r in every if r.person < count]
+
+    return asks(True, people) + asks(False, without)
+
+
+def jobs_of(asks: Sequence[Any], methods: Sequence[str], model=None, paper: int | None = None) -> list[Job]:
     """A job for every clip. paper: how many clips a task are judged with the paper's form, which takes 19 gradients a
     frame; None for all."""
     jobs: list[Job] = []
@@ -44,21 +76,21 @@ def jobs_of(asks: Sequence[Ask], methods: Sequence[str], model=None, paper: int 
 
 
 @functools.lru_cache(maxsize=4)
-def _network(model: str | None) -> InputGradient:
+def network_of(model: str | None) -> InputGradient:
+    """A network of one's own, or the shipped one, on one thread; loaded once in each process."""
     return InputGradient(model or models.path("pulse_gradient"), threads=1, expect=(3, 36, 36))
 
 
-def judge_person(job: Job) -> list[Row]:
-    """Render one clip and judge every method on it."""
+def judge_clip(job: Job) -> list[Row]:
+    """Make one clip and judge every method on it."""
     ask, methods, model = job
-    case = rendered(ask, threads=1)
-    judged = judge_case(case, methods, _network(model))
+    judged = judge_case(ask.case(), methods, network_of(model))
     return [Row(ask.name, ask.task, ask.seed, ask.pulse, name, *judged[name]) for name in methods]
 
 
 def evaluate(
     jobs: list[Job], processes: int = 2, record: Record | None = None, progress: Progress | None = None,
-    judge: Callable[[Job], list[Row]] = judge_person,
+    judge: Callable[[Job], list[Row]] = judge_clip,
 ) -> list[Row]:  # fmt: skip
     """Rows of all jobs, in their order; what the record has already is not done again.
 

@@ -15,6 +15,7 @@ PAPER_TABLE_1 = {
     "DeepMag, participant-dependent": ((38.2, 42.8, 42.8, 38.5), (0.981, 0.987, 0.987, 0.981)),
     "DeepMag, participant-independent": ((38.3, 42.7, 42.6, 38.5), (0.981, 0.987, 0.987, 0.981)),
 }
+PAPER_TABLE_2 = {0.5: (43.2, 0.987), 1.0: (42.6, 0.987), 2.0: (41.6, 0.986), 4.0: (39.9, 0.986)}  # task C, by strength
 Cell = str | int
 
 
@@ -109,6 +110,22 @@ def table_1(rows: Sequence[Row]) -> str:
         lines.append((method, *(mean(of[t], "psnr_source", ".1f") for t in tasks),
                       *(mean(of[t], "ssim_source", ".4f") for t in tasks),
                       *(mean(of[t], "gain", ".1f") for t in tasks)))  # fmt: skip
+    return markdown(head, lines)
+
+
+def table_2(rows: Sequence[Row]) -> str:
+    """The paper's form with several step sizes, as in its Table 2, with the gain that each step size reaches."""
+    lines: list[Sequence[Cell]] = []
+    for task, method, of in groups(rows):
+        name, _, strength = method.partition("@")
+        paper = PAPER_TABLE_2.get(float(strength or 1)) if name == "deepmag-paper" and task == "C" else None
+        lines.append((
+            f"{strength or 1} gamma" if name == "deepmag-paper" else method, len(of), mean(of, "psnr_source", ".1f"),
+            mean(of, "ssim_source", ".4f"), *((f"{paper[0]:.1f}", f"{paper[1]:.3f}") if paper else ("", "")),
+            mean(of, "gain"), mean(of, "gain_over_alpha"), mean(of, "above_nothing", "+.1f"), mean(of, "leak", ".3f"),
+        ))  # fmt: skip
+    head = ("step size", "clips", "PSNR, dB", "SSIM", "PSNR (paper)", "SSIM (paper)", "gain", "gain / alpha",
+            "dB above nothing", "leak")  # fmt: skip
     return markdown(head, lines)
 
 
