@@ -15,6 +15,7 @@ from fastmag.ops import Ops
 
 CELLS = 36  # L in the paper
 Planes = tuple[np.ndarray, ...]
+DARK = 8.0  # grey levels added to the light of cells and pixels: what has no light of its own is not divided by 0
 LUMA = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}  # Kr, Kb
 
 
@@ -71,6 +72,12 @@ class Picture:
         rows, columns = np.nonzero(np.rot90(marks, -(self.rotation // 90)))
         return int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1
 
+    @property
+    def luma(self) -> np.ndarray:
+        """Weights (3,) of R, G, B in the light of a pixel."""
+        kr, kb = LUMA[self.matrix]
+        return np.array([kr, 1 - kr - kb, kb], np.float32)
+
     def to_rgb(self) -> tuple[np.ndarray, np.ndarray]:
         """(matrix (3, n), offset (3,)): RGB in grey levels 0..255 = matrix @ components + offset."""
         scale = 2.0 ** (8 - self.bits) if self.bits == 8 else 255.0 / (2.0**self.bits - 1)
@@ -93,7 +100,7 @@ class Cells:
     """Represent and reconstruct for one clip: planes -> (36, 36, 3) float32, and the change back onto the planes."""
 
     def __init__(self, picture: Picture, ops: Ops, size: int = CELLS):
-        self.picture, self.ops, self.size = picture, ops, (size, size)
+        self.picture, self.ops, self.size, self.shape = picture, ops, (size, size), (size, size, 3)
         matrix, offset = picture.to_rgb()
         self._matrix, self._offset = matrix.T.astype(np.float32), offset.astype(np.float32)
         self._inverse = np.linalg.pinv(matrix).T.astype(np.float32)
@@ -112,24 +119,66 @@ class Cells:
         if self._taper is not None:
             change = change * self._taper
         components = np.ascontiguousarray(np.rot90(change, -self._turns)) @ self._inverse
-        if planes[0].ndim == 3:
-            return (self._add(planes[0], self._windows[0], components),)
-        return tuple(
-            self._add(plane, window, components[..., i])
-            for i, (plane, window) in enumerate(zip(planes, self._windows, strict=True))
-        )
+        parts = tuple(plane[window] for plane, window in zip(planes, self._windows, strict=True))
+        changes = (components,) if planes[0].ndim == 3 else [components[..., i] for i in range(len(planes))]
+        return tuple(map(put_back, planes, self._windows, self._add(parts, [np.ascontiguousarray(c) for c in changes])))
 
-    def _add(self, plane: np.ndarray, window: tuple[slice, slice], change: np.ndarray) -> np.ndarray:
-        part = plane[window]
-        added = self.ops.upsample_add(part, np.ascontiguousarray(change), 0, self._top)
-        if part.shape == plane.shape:
-            return added
-        out = plane.copy()
-        out[window] = added
-        return out
+    def _add(self, parts: Planes, changes: list[np.ndarray]) -> list[np.ndarray]:
+        """The region of every plane with its change (36, 36[, 3]) added."""
+        return [self.ops.upsample_add(part, change, 0, self._top) for part, change in zip(parts, changes, strict=True)]
 
     def _edges(self) -> np.ndarray:
         """Half the change on the outermost cells of a region, so that its border is not drawn."""
         ramp = np.ones(self.size[0], np.float32)
         ramp[[0, -1]] = 0.5
         return (ramp[:, None] * ramp)[..., None]
+
+
+class LitCells(Cells):
+    """As Cells, for a change of cells relative to their light: each pixel changes in proportion to its own light.
+
+    Blood changes the share of the light that skin sends back (Eq. 9), so the edge between face and hair stays sharp.
+    """
+
+    def relative(self, cells: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """A change in grey levels of cells, both (..., 36, 36, 3), over the cells' light: what reconstruct takes."""
+        return change / ((np.maximum(cells, 0) @ self.picture.luma)[..., None] + np.float32(DARK))
+
+    def _add(self, parts: Planes, changes: list[np.ndarray]) -> list[np.ndarray]:
+        light, scale, black = self._light(parts)
+        added = []
+        for part, change in zip(parts, changes, strict=True):
+            here = light if part.shape[:2] == light.shape else _thinned(light, part.shape)
+            added.append(
+                self.ops.upsample_scaled_add(part, here, change * scale, DARK / float(scale) - black, 0, self._top)
+            )
+        return added
+
+    def _light(self, parts: Planes) -> tuple[np.ndarray, np.float32, float]:
+        """(light of every pixel (H, W), grey levels of 8 bits in one unit of it, its value on black)."""
+        picture = self.picture
+        if picture.kind in ("yuv", "gray"):
+            scale = 2.0 ** (8 - picture.bits)
+            return parts[0], np.float32(scale * (1 if picture.full_range else 255 / 219)), self._black()
+        red, green, blue = np.moveaxis(parts[0], -1, 0) if picture.kind == "rgb" else (parts[2], parts[0], parts[1])
+        weights = picture.luma
+        light = red * weights[0] + green * weights[1] + blue * weights[2]
+        return light, np.float32(255 / (2**picture.bits - 1)), 0.0
+
+    def _black(self) -> float:
+        return 0.0 if self.picture.full_range else 16.0 * 2 ** (self.picture.bits - 8)
+
+
+def _thinned(light: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The light (H, W) at the samples of a smaller plane."""
+    rows, columns = (np.arange(n) * size // n for n, size in zip(shape[:2], light.shape, strict=True))
+    return light[np.ix_(rows, columns)]
+
+
+def put_back(plane: np.ndarray, window: tuple[slice, slice], part: np.ndarray) -> np.ndarray:
+    """The plane with a region replaced; the region itself where it is all of the plane."""
+    if part.shape == plane.shape:
+        return part
+    out = plane.copy()
+    out[window] = part
+    return out

@@ -9,7 +9,7 @@ import numpy as np
 from fastmag import passes
 from fastmag.ascent import Gradient, ascend
 from fastmag.coherent.estimate import DELTA, Estimate, estimate
-from fastmag.color import Cells
+from fastmag.color import Cells, LitCells
 from fastmag.errors import InputError
 from fastmag.ops import Ops
 from fastmag.params import Pulse
@@ -38,10 +38,10 @@ def magnify_pulse(
     `network` answers X (B, 3, 36, 36) -> (y (B,), dy/dX). Raises InputError where the clip is too short or too slow.
     """
     check_rate(source, params)
-    cells = Cells(source.picture, ops)
+    cells = LitCells(source.picture, ops) if params.form == "coherent" else Cells(source.picture, ops)
     spool, grid, fps = represent(source, cells, params, progress)
-    if params.form == "coherent":
-        change, sections = coherent_change(spool, fps, params, network, ops, progress)
+    if isinstance(cells, LitCells):
+        change, sections = coherent_change(spool, fps, params, network, cells, progress)
     else:
         change, sections = paper_change(spool, fps, params, network, ops, progress), []
     with change, sink:
@@ -103,16 +103,16 @@ def paper_change(spool: Spool, fps: float, params: Pulse, network, ops: Ops, pro
     return change
 
 
-def coherent_change(spool: Spool, fps: float, params: Pulse, network, ops: Ops, progress=passes.silent):
-    """The change of cells by the coherent form, section by section: (spool of changes, sections found)."""
-    spans = sections_of(len(spool), fps)
+def coherent_change(spool: Spool, fps: float, params: Pulse, network, lit: LitCells, progress=passes.silent):
+    """The change by the coherent form, section by section, over the cells' light: (spool of changes, sections)."""
+    spans, ops = sections_of(len(spool), fps), lit.ops
     change = Spool(spool.shape, budget=spool.budget)
     found, faded = [], np.zeros((0, *spool.shape), np.float32)
     for k, (start, stop) in enumerate(spans):
         cells = spool.read(start, stop)
         y, share = read_pulse(cells, fps, network, ops)
         section = estimate(cells, y, share, fps, params.passband, ops)
-        added = section.change(cells, params.gain)
+        added = lit.relative(cells, section.change(cells, params.gain))
         ramp = np.linspace(0, 1, len(faded), dtype=np.float32).reshape(-1, 1, 1, 1)
         added[: len(faded)] = faded * (1 - ramp) + added[: len(faded)] * ramp
         keep = spans[k + 1][0] - start if k + 1 < len(spans) else stop - start

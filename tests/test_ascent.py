@@ -7,12 +7,14 @@ import pytest
 from scipy.signal import butter, sosfiltfilt
 
 from fastmag.ascent import ascend
+from fastmag.color import LitCells, Picture
 from fastmag.deepmag import DELTA, coherent_change, paper_change, sections_of
 from fastmag.kernels import cpu, reference
 from fastmag.params import Pulse
 from fastmag.spool import Spool
 
 SHAPE = (5, 7, 3)  # of small cells; kernels do not care
+SCREEN = Picture("rgb", ((120, 160),))
 
 
 class Network:
@@ -108,7 +110,7 @@ def test_the_coherent_form_is_the_same_from_disk_and_in_float64(clip, ops):
     for budget, kernels in ((1 << 30, cpu), (1, ops)):
         with Spool(SHAPE, budget=budget) as spool:
             spool.append(clip)
-            change, sections = coherent_change(spool, 30.0, Pulse(), Network(), kernels)
+            change, sections = coherent_change(spool, 30.0, Pulse(), Network(), LitCells(SCREEN, kernels))
             found = sections[0].found
             changes.append(np.abs(found.skin * found.beta[1]))
             assert change.read(0, 200).shape == clip.shape

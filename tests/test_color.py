@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastmag.color import Cells, Picture
+from fastmag.color import Cells, LitCells, Picture
 from fastmag.errors import InputError
 from fastmag.kernels import cpu, reference
 
@@ -109,3 +109,45 @@ def test_a_region_follows_the_displayed_picture():
 def test_a_region_outside_the_frame_is_refused():
     with pytest.raises(InputError, match=r"outside the frame of 100 x 60"):
         Picture("rgb", ((60, 100),), roi=(90, 0, 20, 10))
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Picture("yuv", ((120, 160), (60, 80), (60, 80)), full_range=False, matrix="bt601"),
+        Picture("yuv", ((120, 160), (120, 80), (120, 80)), bits=10, full_range=False),
+        Picture("gbr", ((120, 160),) * 3),
+        Picture("rgb", ((120, 160),)),
+        Picture("gray", ((120, 160),)),
+    ],
+    ids=lambda p: f"{p.kind}{p.bits}",
+)
+def test_a_relative_change_follows_the_light_of_each_pixel(picture):
+    """On a frame of two greys, 60 and 180, one relative change moves each in proportion to its own light."""
+    matrix, offset = picture.to_rgb()
+    levels = [np.linalg.pinv(matrix) @ (np.full(3, grey) - offset) for grey in (60.0, 180.0)]
+    dtype = np.uint8 if picture.bits == 8 else np.uint16
+    planes = []
+    for i, shape in enumerate(picture.shapes):
+        dark, bright = (level if picture.kind == "rgb" else level[i] for level in levels)
+        plane = np.empty((*shape, 3) if picture.kind == "rgb" else shape, dtype)
+        plane[:, : shape[1] // 2], plane[:, shape[1] // 2 :] = np.rint(dark), np.rint(bright)
+        planes.append(plane)
+    lit = LitCells(picture, cpu)
+    cells = lit.represent(tuple(planes))
+    change = np.full_like(cells, 0.1) * (cells @ picture.luma)[..., None]
+    got = lit.represent(lit.reconstruct(tuple(planes), lit.relative(cells, change))) - cells
+    np.testing.assert_allclose(got[:, 3:15, 1], 6, atol=0.75)
+    np.testing.assert_allclose(got[:, 21:33, 1], 18, atol=0.75)
+    edge = lit.reconstruct(tuple(planes), lit.relative(cells, change))[0].astype(float) - planes[0]
+    row = edge[60].reshape(edge.shape[1], -1)[:, 0]
+    assert np.ptp(row[72:80]) <= 0.1 * abs(row[120]) + 1 and row[84] > 2 * row[76]
+
+
+def test_a_relative_change_of_nothing_leaves_every_pixel():
+    picture = Picture("yuv", ((34, 50), (17, 25), (17, 25)), full_range=False)
+    rng = np.random.default_rng(3)
+    planes = tuple(rng.integers(0, 256, shape, np.uint8) for shape in picture.shapes)
+    same = LitCells(picture, cpu).reconstruct(planes, np.zeros((36, 36, 3), np.float32))
+    for before, after in zip(planes, same, strict=True):
+        np.testing.assert_array_equal(before, after)

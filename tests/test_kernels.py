@@ -193,6 +193,20 @@ ROWS: list[tuple[str, tuple, float]] = [
         ]
     ],
     ("add_change", (levels((48, 64), np.uint16, 1023), normal((48, 64), 300.0), 64, 940), 0),
+    *[
+        ("upsample_scaled_add", (levels(shape), levels(shape[:2]), normal((*size, *shape[2:]), 0.1), offset), 0)
+        for shape, size, offset in [
+            ((1, 1), (1, 1), 0.0),
+            ((2, 3, 3), (5, 7), 8.0),
+            ((35, 37, 3), (36, 36), -16.0),
+            ((24, 18, 4), (5, 7), 0.5),
+            ((37, 1300), (3, 36), -7.125),
+            ((101, 203, 3), (36, 36), 8.0),
+            ((480, 640), (36, 36), -8.0),
+        ]
+    ],
+    ("upsample_scaled_add", (levels((61, 75), np.uint16, 1023), levels((61, 75), np.uint16, 1023),
+                             normal((9, 8), 0.2), -64.0, 64, 940), 0),
     ("upsample_add", (levels((61, 75, 3)), normal((9, 8, 3), 60.0), 16, 235), 0),
     ("upsample_add", (levels((61, 75), np.uint16, 1023), normal((9, 8), 90.0), 64, 940), 0),
     ("upsample_add", (levels((61, 75), np.uint16, 65535), normal((9, 8), 900.0), 0, 65535), 0),

@@ -49,7 +49,7 @@ def fuse(series: np.ndarray, p: np.ndarray, in_band, fps: float, rate: float) ->
     in_band(series (T,)) is the band-pass of the passband: in it each witness is scaled to p.
     """
     reference = in_band(p)
-    scales = [float(in_band(s) @ reference) / float(reference @ reference) for s in series]
+    scales = [float(in_band(s) @ reference) / max(float(reference @ reference), 1e-30) for s in series]
     followers = [s / scale for s, scale in zip(series, scales, strict=True) if scale > 0]
     if not followers:
         return p

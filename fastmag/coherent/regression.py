@@ -75,7 +75,11 @@ def level(evidence: Evidence, seed: np.ndarray) -> Evidence:
     if not strong.size:
         return evidence
     share = np.minimum(1, 2 * np.median(strong) / evidence.precision)
-    weights, combined, precision = evidence.weights * share[..., None], evidence.combined * share, evidence.precision * share
+    weights, combined, precision = (
+        evidence.weights * share[..., None],
+        evidence.combined * share,
+        evidence.precision * share,
+    )
     return replace(evidence, weights=weights, combined=combined, precision=precision)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from fastmag import deepmag, passes, presets
 from fastmag.backends import get
 from fastmag.coherent.wave import mean_rate
-from fastmag.color import Cells
+from fastmag.color import Cells, LitCells
 from fastmag.errors import InputError
 from fastmag.evaluation.cases import ALPHA, Case
 from fastmag.params import Pulse
@@ -48,7 +48,7 @@ class Scene:
     def __init__(self, case: Case, network: Any):
         self.case, self.network, self.ops = case, network, get("cpu")
         self.source = ArraySource(case.frames, case.fps)
-        self.cells = Cells(self.source.picture, self.ops)
+        self.cells, self.lit = Cells(self.source.picture, self.ops), LitCells(self.source.picture, self.ops)
         self.params = Pulse(alpha=ALPHA)
 
     @cached_property
@@ -60,7 +60,7 @@ class Scene:
     def coherent(self):
         """(spool of changes, sections)."""
         spool, _, fps = self.series
-        return deepmag.coherent_change(spool, fps, self.params, self.network, self.ops)
+        return deepmag.coherent_change(spool, fps, self.params, self.network, self.lit)
 
     @cached_property
     def p(self) -> np.ndarray:
@@ -107,11 +107,11 @@ class Scene:
             read = self._at_judged(self.p) * float(case.p.std())
             return lambda i: case.truth(i, ALPHA * float(read[i]))[0]
         if method == "deepmag":
-            return self._cell_player(self.coherent[0])
+            return self._cell_player(self.coherent[0], self.lit)
         if method.startswith("deepmag-paper"):
             params = Pulse(form="paper", strength=strength_of(method))
             spool, _, fps = self.series
-            return self._cell_player(deepmag.paper_change(spool, fps, params, self.network, self.ops))
+            return self._cell_player(deepmag.paper_change(spool, fps, params, self.network, self.ops), self.cells)
         from fastmag.api import magnify
 
         kept = np.ascontiguousarray(magnify(case.frames, method=method, fps=case.fps)[case.judged])
@@ -121,10 +121,10 @@ class Scene:
         """A series over the analysed frames, at the judged ones."""
         return resample(series, self.series[1], self.case.judged / self.case.fps)
 
-    def _cell_player(self, change) -> Player:
+    def _cell_player(self, change, cells: Cells) -> Player:
         changes = self._at_judged(change.read(0, len(change)))
         frames, judged = self.case.frames, self.case.judged
-        return lambda i: self.cells.reconstruct((frames[judged[i]],), changes[i])[0]
+        return lambda i: cells.reconstruct((frames[judged[i]],), changes[i])[0]
 
 
 def strength_of(method: str) -> float:

@@ -5,6 +5,7 @@ from fastmag.kernels.cpu.ascent import ascend_step
 from fastmag.kernels.cpu.changes import add_change, luma
 from fastmag.kernels.cpu.color import normalized_difference, undo_normalized_difference
 from fastmag.kernels.cpu.levels import downsample_gaussian, pyramid_down, pyramid_up_add
+from fastmag.kernels.cpu.light import upsample_scaled_add
 from fastmag.kernels.cpu.phase import (
     accumulate_phase,
     amplitude,
@@ -42,4 +43,5 @@ __all__ = [
     "threads",
     "undo_normalized_difference",
     "upsample_add",
+    "upsample_scaled_add",
 ]

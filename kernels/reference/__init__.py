@@ -11,7 +11,7 @@ from fastmag.kernels.reference.phase import (
     shift_phase,
     smooth_amplitude_weighted,
 )
-from fastmag.kernels.reference.resample import downsample_bicubic, upsample_add
+from fastmag.kernels.reference.resample import downsample_bicubic, upsample_add, upsample_scaled_add
 from fastmag.kernels.reference.smooth import smooth_space, smooth_time
 from fastmag.kernels.reference.steerable import steerable_analysis, steerable_synthesis
 from fastmag.kernels.reference.temporal import bandpass, bandpass_backward, bandpass_forward
@@ -39,4 +39,5 @@ __all__ = [
     "steerable_synthesis",
     "undo_normalized_difference",
     "upsample_add",
+    "upsample_scaled_add",
 ]
