@@ -1,4 +1,4 @@
-"""python -m bench [run|kernels|pipeline|table]: measure against the rivals, or print the tables for the README."""
+"""python -m bench [run|kernels|pyramid|pipeline|table]: measure against the rivals, or print the README's tables."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 KERNELS, PIPELINE = RESULTS / "kernels-cpu.json", RESULTS / "pipeline-cpu.json"
+PYRAMID = RESULTS / "pyramid-cpu.json"
 
 
 def table(record: dict[str, Any]) -> str:
@@ -46,6 +47,14 @@ def measure_kernels(options: argparse.Namespace) -> None:
     write(KERNELS, run(options.only, options.seconds, lambda line: print(line, flush=True)))
 
 
+def measure_pyramid(options: argparse.Namespace) -> None:
+    """Time the steerable pyramid and the phase kernels and write their record."""
+    from bench.pyramid import CASES
+    from bench.runner import run
+
+    write(PYRAMID, run(options.only, options.seconds, lambda line: print(line, flush=True), CASES))
+
+
 def measure_pipeline(options: argparse.Namespace) -> None:
     """Time the pipeline file to file and write its record."""
     from bench import pipeline
@@ -62,17 +71,17 @@ def write(path: Path, record: dict[str, Any]) -> None:
 
 
 def tables() -> str:
-    """Both records as Markdown, as far as they are there."""
+    """All records as Markdown, as far as they are there."""
     from bench import pipeline
 
-    found = [(PIPELINE, pipeline.table), (KERNELS, table)]
+    found = [(PIPELINE, pipeline.table), (KERNELS, table), (PYRAMID, table)]
     return "\n\n".join(show(json.loads(path.read_text())) for path, show in found if path.exists())
 
 
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=("run", "kernels", "pipeline", "table"), default="run")
+    parser.add_argument("command", nargs="?", choices=("run", "kernels", "pyramid", "pipeline", "table"), default="run")
     parser.add_argument(
         "--only", nargs="*", default=[], metavar="WORDS", help="kernels whose name contains one of these"
     )
@@ -83,6 +92,8 @@ def main() -> None:
         measure_pipeline(options)
     if options.command in ("run", "kernels"):
         measure_kernels(options)
+    if options.command in ("run", "pyramid"):
+        measure_pyramid(options)
     print(tables())
 
 

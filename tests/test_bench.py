@@ -8,12 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy import signal
 
-from bench import rivals, runner
+from bench import pyramid, rivals, runner
 from bench.__main__ import table
 from bench.cases import CASES, Case, Target
+from bench.rivals_pyramid import TorchPyramid
 from fastmag.kernels import cpu, reference
+from fastmag.pyramids import steerable
 
 SOS = signal.butter(3, (0.7, 2.5), "bandpass", fs=30, output="sos")
 
@@ -55,10 +58,34 @@ def test_a_row_says_what_was_met_missed_and_missing(inputs):
 
 
 def test_every_case_has_its_rivals_and_targets():
-    for case in CASES:
+    for case in [*CASES, *pyramid.CASES]:
         assert callable(case.ours()) and callable(case.judge())
         assert all((name, case.kernel) in rivals.RIVALS for name in case.rivals)
         assert {target.rival for target in case.targets} <= set(case.rivals)
+
+
+def test_a_kernel_of_several_arrays_or_with_a_state_is_judged_and_timed():
+    def frames(rng: np.random.Generator) -> list[tuple]:
+        return [(rng.uniform(0, 1, (2, 40, 50)).astype(np.float32), steerable((40, 50)))]
+
+    case = replace(CASE, kernel="steerable_analysis", make=frames, rivals=("torch",), targets=(), tolerance=8e-7)
+    result = runner.row(case, 1, frames(np.random.default_rng(1)), 0.01)
+    assert result["gate"] == "green" and set(result["times"]) == {"fastmag", "torch"}
+    inputs = [(np.ones((5, 30), np.float32), np.zeros(30))]
+    sums = replace(CASE, kernel="accumulate_phase", rivals=(), targets=(), tolerance=1e-6)
+    for _ in range(2):  # the second time, the state must still be the one that was given
+        assert runner.row(sums, 1, inputs, 0.01)["gate"] == "green"
+    assert not inputs[0][1].any()
+
+
+def test_the_pyramids_rivals_compute_the_same(inputs):
+    rng = np.random.default_rng(1)
+    frames, plan = rng.uniform(0, 1, (2, 41, 50)).astype(np.float32), steerable((41, 50))
+    rival = TorchPyramid(plan)
+    subbands, spectrum = rival.analysis(torch.from_numpy(frames))
+    for ours, theirs in zip(reference.steerable_analysis(frames, plan), subbands, strict=True):
+        np.testing.assert_allclose(theirs, ours, atol=1e-6)
+    np.testing.assert_allclose(rival.synthesis(subbands, spectrum), frames, atol=2e-6)
 
 
 def fastest(call, repeats: int = 40) -> float:
@@ -73,6 +100,9 @@ def fastest(call, repeats: int = 40) -> float:
 
 FRAME = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
 SMALL = np.random.default_rng(2).normal(size=(36, 36, 3)).astype(np.float32)
+WAVES = (SMALL[..., :2].reshape(-1) + 1j).astype(np.complex64).repeat(40)
+ANGLES = np.random.default_rng(4).uniform(-1, 1, WAVES.size).astype(np.float32)
+MAPS = np.abs(ANGLES).reshape(4, 144, -1)
 SERIES = np.random.default_rng(3).uniform(1, 2, (64, 3888)).astype(np.float32)
 LOOPS = {
     # name: (call, elements, limit), the limit in NumPy multiplications: about three times what was measured
@@ -87,6 +117,10 @@ LOOPS = {
     "ascend_step": (lambda: cpu.ascend_step(SERIES, SERIES, 1e-6, "sign"), SERIES.size, 19),
     "bandpass": (lambda: cpu.bandpass(SERIES, SOS), SERIES.size, 110),
     "smooth_time": (lambda: cpu.smooth_time(SERIES, 9), SERIES.size, 13),
+    "phase_difference": (lambda: cpu.phase_difference(WAVES[None], WAVES[None]), WAVES.size, 20),
+    "shift_phase": (lambda: cpu.shift_phase(WAVES, ANGLES, 2.0), WAVES.size, 22),
+    "amplitude": (lambda: cpu.amplitude(WAVES), WAVES.size, 8),
+    "smooth_amplitude_weighted": (lambda: cpu.smooth_amplitude_weighted(MAPS, MAPS, 3.0), MAPS.size, 200),
     "smooth_space": (lambda: cpu.smooth_space(SERIES.reshape(-1, 36, 36), 1.2), SERIES.size, 55),
 }
 

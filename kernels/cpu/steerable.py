@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -25,9 +26,37 @@ _COMPLEX: dict[np.dtype, np.dtype] = {
 }
 
 
-@lru_cache(maxsize=8)
-def _masks(plan: Steerable, level: int, dtype: DTypeLike) -> NDArray:
-    return plan.masks(level).astype(dtype)
+_Passes = tuple[int, tuple[slice, ...]]
+"""An axis, and the parts of the other axis along which a subband's spectrum is not empty."""
+
+
+class _Filters(NamedTuple):
+    """What one level needs, in the precision of the frames."""
+
+    masks: NDArray
+    reach: tuple[int, int]
+    passes: tuple[_Passes, ...]
+
+
+_WHOLE = 1 << 14
+"""Samples of a subband from which on it is worth two calls more to leave out empty parts of its spectrum."""
+
+
+@lru_cache(maxsize=32)
+def _filters(plan: Steerable, level: int, dtype: DTypeLike) -> _Filters:
+    masks = plan.masks(level)
+    passes = tuple(map(_passes, masks)) if masks[0].size >= _WHOLE else ()
+    return _Filters(masks.astype(dtype), plan.reach(level), passes)
+
+
+def _passes(mask: NDArray) -> _Passes:
+    """The axis to transform first, and where: the one that has more empty lines across."""
+    filled = [np.flatnonzero(mask.any(axis)) for axis in (0, 1)]
+    axis = 0 if len(filled[0]) * mask.shape[0] <= len(filled[1]) * mask.shape[1] else 1
+    n, found = mask.shape[1 - axis], filled[axis]
+    right, left = found[2 * found < n], found[2 * found >= n]
+    parts = [slice(int(part[0]), int(part[-1]) + 1) for part in (right, left) if len(part)]
+    return axis, tuple(parts)
 
 
 @lru_cache(maxsize=2)
@@ -36,52 +65,107 @@ def _residual(plan: Steerable, dtype: DTypeLike) -> NDArray:
 
 
 @kernel
-def _gather(spectrum, masks, height, reach, box):
-    """box (K, h, w) = the frame's half spectrum, the other half by symmetry, times the masks; last axis (re, im)."""
+def _gather(spectrum, masks, height, reach, line, box):
+    """box (K, h, 2 w) = the frame's half spectrum and its mirror image (line: one row of both) times the masks."""
     orientations, h, w = masks.shape
     for k in range(orientations):
         box[k, reach[0] + 1 : h - reach[0]] = 0
+    for x in range(line.shape[0]):
+        line[x] = 0
     for ky in range(-reach[0], reach[0] + 1):
         row = spectrum[ky if ky >= 0 else ky + height]
         mirrored = spectrum[-ky if ky <= 0 else height - ky]
+        for x in range(2 * reach[1] + 2):
+            line[x] = row[x]
+        for x in range(1, reach[1] + 1):
+            line[2 * (w - x)] = mirrored[2 * x]
+            line[2 * (w - x) + 1] = -mirrored[2 * x + 1]
         for k in range(orientations):
             mask, into = masks[k, ky], box[k, ky]
-            for x in range(reach[1] + 1):
-                into[x, 0] = row[x, 0] * mask[x]
-                into[x, 1] = row[x, 1] * mask[x]
-            into[reach[1] + 1 : w - reach[1]] = 0
-            for x in range(w - reach[1], w):
-                into[x, 0] = mirrored[w - x, 0] * mask[x]
-                into[x, 1] = -mirrored[w - x, 1] * mask[x]
+            for x in range(w):
+                into[2 * x] = line[2 * x] * mask[x]
+                into[2 * x + 1] = line[2 * x + 1] * mask[x]
 
 
 @kernel
-def _fold(box, masks, height, reach, scale, spectrum):
-    """Add what the masked box (K, h, w) and its conjugate mirror image hold to the half spectrum of the frame."""
-    orientations, w = masks.shape[0], masks.shape[2]
-    for ky in range(-reach[0], reach[0] + 1):
-        into = spectrum[ky if ky >= 0 else ky + height]
-        for k in range(orientations):
-            mask, row = masks[k, ky], box[k, ky]
-            opposite, mirrored = masks[k, -ky], box[k, -ky]
-            into[0, 0] += scale * (row[0, 0] * mask[0] + mirrored[0, 0] * opposite[0])
-            into[0, 1] += scale * (row[0, 1] * mask[0] - mirrored[0, 1] * opposite[0])
-            for x in range(1, reach[1] + 1):
-                into[x, 0] += scale * (row[x, 0] * mask[x] + mirrored[w - x, 0] * opposite[w - x])
-                into[x, 1] += scale * (row[x, 1] * mask[x] - mirrored[w - x, 1] * opposite[w - x])
+def _sum(box, masks, y, line):
+    """line (2 w) = the masked row y of all orientations."""
+    for k in range(masks.shape[0]):
+        row, mask = box[k, y], masks[k, y]
+        if k == 0:
+            for x in range(mask.shape[0]):
+                line[2 * x] = row[2 * x] * mask[x]
+                line[2 * x + 1] = row[2 * x + 1] * mask[x]
+        else:
+            for x in range(mask.shape[0]):
+                line[2 * x] += row[2 * x] * mask[x]
+                line[2 * x + 1] += row[2 * x + 1] * mask[x]
+
+
+@kernel
+def _add_folded(line, opposite, reach, scale, into):
+    """into += scale * (line + the conjugate of the opposite row, mirrored)."""
+    w = line.shape[0] // 2
+    into[0] += scale * (line[0] + opposite[0])
+    into[1] += scale * (line[1] - opposite[1])
+    for x in range(1, reach + 1):
+        into[2 * x] += scale * (line[2 * x] + opposite[2 * (w - x)])
+        into[2 * x + 1] += scale * (line[2 * x + 1] - opposite[2 * (w - x) + 1])
+
+
+@kernel
+def _fold(box, masks, height, reach, scale, lines, spectrum):
+    """Add what the box (K, h, 2 w) holds, masked, and its conjugate mirror image to the frame's half spectrum."""
+    _sum(box, masks, 0, lines[0])
+    _add_folded(lines[0], lines[0], reach[1], scale, spectrum[0])
+    for ky in range(1, reach[0] + 1):
+        _sum(box, masks, ky, lines[0])
+        _sum(box, masks, -ky, lines[1])
+        _add_folded(lines[0], lines[1], reach[1], scale, spectrum[ky])
+        _add_folded(lines[1], lines[0], reach[1], scale, spectrum[height - ky])
 
 
 @kernel
 def _weigh(spectrum, weights, result):
     for y in range(weights.shape[0]):
-        for x in range(weights.shape[1]):
-            result[y, x, 0] = spectrum[y, x, 0] * weights[y, x]
-            result[y, x, 1] = spectrum[y, x, 1] * weights[y, x]
+        row, weight, into = spectrum[y], weights[y], result[y]
+        for x in range(weight.shape[0]):
+            into[2 * x] = row[2 * x] * weight[x]
+            into[2 * x + 1] = row[2 * x + 1] * weight[x]
+
+
+def _inverse(box: NDArray, passes: tuple[_Passes, ...]) -> None:
+    """box (K, h, w) to subbands in place: first along the lines that are not empty, then along all."""
+    if not passes:
+        fft.ifft2(box, norm="forward", overwrite_x=True, workers=1)
+    for one, (axis, parts) in zip(box, passes, strict=False):
+        for part in parts:
+            fft.ifft(_across(one, axis, part), axis=axis, norm="forward", overwrite_x=True, workers=1)
+        fft.ifft(one, axis=1 - axis, norm="forward", overwrite_x=True, workers=1)
+
+
+def _forward(box: NDArray, passes: tuple[_Passes, ...]) -> None:
+    """Subbands (K, h, w) to their spectra in place, where a filter is not 0: the way of `_inverse` back."""
+    if not passes:
+        fft.fft2(box, overwrite_x=True, workers=1)
+    for one, (axis, parts) in zip(box, passes, strict=False):
+        fft.fft(one, axis=1 - axis, overwrite_x=True, workers=1)
+        for part in parts:
+            fft.fft(_across(one, axis, part), axis=axis, overwrite_x=True, workers=1)
+
+
+def _across(one: NDArray, axis: int, part: slice) -> NDArray:
+    return one[:, part] if axis == 0 else one[part]
+
+
+def _columns(filters: Sequence[_Filters]) -> int:
+    """Columns of the frame's half spectrum that any of the levels fills: coarse levels leave most of them alone."""
+    return max((one.reach[1] for one in filters), default=0) + 1
 
 
 def _parts(x: NDArray) -> NDArray:
-    """A complex array as real ones: a last axis of (re, im)."""
-    return x.view(x.real.dtype).reshape(*x.shape, 2)
+    """A complex array as rows of real and imaginary parts in turn: pairs in one row vectorise."""
+    return x.view(x.real.dtype)
 
 
 def _levels(plan: Steerable, levels: Sequence[int] | None) -> Sequence[int]:
@@ -114,16 +198,20 @@ def steerable_analysis(
     shapes = [(batch, plan.orientations, *plan.sizes[level]) for level in chosen]
     subbands = tuple(writing(r, s, _COMPLEX[real]) for r, s in zip(rooms, shapes, strict=True))
     kept = None if residual is None else _parts(writing(residual, (batch, H, W // 2 + 1), _COMPLEX[real]))
-    masks = [_masks(plan, level, real) for level in chosen]
+    filters = [_filters(plan, level, real) for level in chosen]
+    columns = W // 2 + 1 if kept is not None else _columns(filters)
 
     def analyse(start: int, stop: int) -> None:
+        lines = [np.empty(2 * one.masks.shape[2], real) for one in filters]
         for b in range(start, stop):
-            spectrum = _parts(fft.rfft2(np.asarray(frames[b], real), norm="forward", workers=1))
+            half = fft.rfft(np.asarray(frames[b], real), axis=1, norm="forward", workers=1)
+            fft.fft(half[:, :columns], axis=0, norm="forward", overwrite_x=True, workers=1)
+            spectrum = _parts(half)
             if kept is not None:
                 _weigh(spectrum, _residual(plan, real), kept[b])
-            for level, mask, subband in zip(chosen, masks, subbands, strict=True):
-                _gather(spectrum, mask, H, plan.reach(level), _parts(subband[b]))
-                fft.ifft2(subband[b], norm="forward", overwrite_x=True, workers=1)
+            for (masks, reach, passes), line, subband in zip(filters, lines, subbands, strict=True):
+                _gather(spectrum, masks, H, reach, line, _parts(subband[b]))
+                _inverse(subband[b], passes)
 
     spread(analyse, batch, 1, frames.size)
     return subbands
@@ -153,17 +241,25 @@ def steerable_synthesis(
                 f"{subband.dtype}: take them from steerable_analysis"
             )
     frames = writing(out, (batch, H, W), real)
-    masks = [_masks(plan, level, real) for level in chosen]
+    filters = [_filters(plan, level, real) for level in chosen]
+    columns = W // 2 + 1 if residual is not None else _columns(filters)
 
     def synthesise(start: int, stop: int) -> None:
         spectrum = np.empty((H, W // 2 + 1), _COMPLEX[real])
+        lines = [np.empty((2, 2 * one.masks.shape[2]), real) for one in filters]
+        spare = [None if overwrite else np.empty_like(subband[0]) for subband in subbands]
         for b in range(start, stop):
             spectrum[...] = 0 if residual is None else residual[b]
-            for level, mask, subband in zip(chosen, masks, subbands, strict=True):
-                box = fft.fft2(subband[b], overwrite_x=overwrite, workers=1)
-                scale = real.type(0.25 / (box.shape[1] * box.shape[2]))
-                _fold(_parts(box), mask, H, plan.reach(level), scale, _parts(spectrum))
-            frames[b] = fft.irfft2(spectrum, s=(H, W), norm="forward", overwrite_x=True, workers=1)
+            for (masks, reach, passes), line, subband, box in zip(filters, lines, subbands, spare, strict=True):
+                if box is None:
+                    box = subband[b]
+                else:
+                    box[...] = subband[b]
+                _forward(box, passes)
+                scale = real.type(0.25 / masks[0].size)
+                _fold(_parts(box), masks, H, reach, scale, line, _parts(spectrum))
+            fft.ifft(spectrum[:, :columns], axis=0, norm="forward", overwrite_x=True, workers=1)
+            frames[b] = fft.irfft(spectrum, W, axis=1, norm="forward", overwrite_x=True, workers=1)
 
     spread(synthesise, batch, 1, frames.size)
     return frames
