@@ -62,7 +62,7 @@ def _render(path: Path, seed: int, seconds: float, options: dict) -> Path:
     from fastmag.synthetic import render_cells
 
     if not path.exists():
-        clip = render_cells(seed, seconds=seconds, fps=30, size=SIZE, texture_rows=256, **options)
+        clip = render_cells(seed, seconds=seconds, fps=30, size=SIZE, texture_rows=256, antialias=3, **options)
         part = path.with_suffix(".part.npz")
         np.savez(part, cells=clip.cells, p=clip.p, task=options["task"])
         os.replace(part, path)

@@ -109,7 +109,7 @@ def rasterize(screen, faces, depth, face):
                     face[row, column] = i
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
+@njit(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
 def _weights(points, a, b, c, x, y):
     """Weights of the corners b and c at (x, y) of the triangle's plane."""
     x0, y0 = points[a, 0], points[a, 1]
@@ -135,7 +135,7 @@ def spread(face, screen, faces, values, out):
                     )
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
 def _surface(mesh, i, x, y, texture, look, texel, total):
     """Add triangle i at (x, y), lit, to total (6,): level r g b, pulsation r g b."""
     faces, points = mesh
@@ -169,7 +169,7 @@ def _surface(mesh, i, x, y, texture, look, texel, total):
         total[3 + k] += texel[3 + k] * (tone[j, 1] + f * (tone[j + 1, 1] - tone[j, 1])) * diffuse / x
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+@njit(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
 def _wall(backdrop, row, column, weight, total):
     """Add weight times the background at that pixel to total; `backdrop` as in `shade`."""
     image, masks, whole, rest, flicker = backdrop
@@ -193,7 +193,7 @@ def _wall(backdrop, row, column, weight, total):
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def shade(visible, mesh, texture, look, backdrop, gain, picture, pulsation):
-    """Picture and pulsation (H, W, 3) in grey levels: one look at each pixel inside a surface, n x n at its edges.
+    """Picture and pulsation (H, W, 3) in grey levels: n samples of each pixel inside a surface, n x n at its edges.
 
     visible = (face, depth, gap): of `rasterize` on a grid n times finer, and the step of depth that makes an edge;
     mesh = (faces, points of `light`); texture (R, C, 8): albedo, pulsation, gloss, nothing;
@@ -203,7 +203,6 @@ def shade(visible, mesh, texture, look, backdrop, gain, picture, pulsation):
     face, depth, gap = visible
     n = face.shape[0] // picture.shape[0]
     share = F(1.0) / F(n * n)
-    middle = F(0.5) * F(n - 1)
     texel, total = np.empty(8, np.float32), np.empty(6, np.float32)
     for row in range(picture.shape[0]):
         for column in range(picture.shape[1]):
@@ -215,7 +214,10 @@ def shade(visible, mesh, texture, look, backdrop, gain, picture, pulsation):
                     near, far = max(near, depth[r, c]), min(far, depth[r, c])
             total[:] = F(0.0)
             if empty == 0 and near - far < gap:
-                _surface(mesh, face[top, left], F(left) + middle, F(top) + middle, texture, look, texel, total)
+                for k in range(n):
+                    _surface(mesh, face[top + k, left + k], F(left + k), F(top + k), texture, look, texel, total)
+                for k in range(6):
+                    total[k] *= F(1.0) / F(n)
             elif empty < n * n:
                 for r in range(top, top + n):
                     for c in range(left, left + n):
