@@ -58,6 +58,7 @@ class Case:
     judged: np.ndarray
     pulsation: np.ndarray
     pulse: bool = True
+    _full: tuple | None = field(default=None, init=False, repr=False)
     _shown: tuple | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -74,8 +75,9 @@ class Case:
         sums.show."""
         frame = self.frames[self.judged[i]]
         true, zones = np.empty_like(frame), np.empty_like(frame)
-        pulsation = self.pulsation[i].astype(np.float32)
-        show(frame, pulsation, np.float32(scale), np.float32(self.reference), true, zones)
+        if self._full is None or self._full[0] != i:
+            self._full = (i, self.pulsation[i].astype(np.float32))
+        show(frame, self._full[1], np.float32(scale), np.float32(self.reference), true, zones)
         return true, zones
 
     def magnified(self, i: int) -> tuple[np.ndarray, np.ndarray]:

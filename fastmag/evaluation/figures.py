@@ -110,10 +110,13 @@ class Likeness:
 
     def add(self, source: Similar, true: Similar, new: np.ndarray, factor: float) -> None:
         """One frame `new` (H, W, 3) uint8, its source and the true frame as lumas, and the matching factor."""
-        plane = luma(new).astype(np.float32)
-        own = Similar(plane)
-        matched = NAN if factor != factor else true(Similar(source.plane + np.float32(factor) * (plane - source.plane)))
-        self._values.append((source(own), true(own), matched))
+        own = Similar(luma(new))
+        here = true(own)
+        if factor == 1 or factor != factor:
+            matched = here * factor
+        else:
+            matched = true(Similar(source.plane + np.float32(factor) * (own.plane - source.plane)))
+        self._values.append((source(own), here, matched))
 
     def means(self) -> tuple[float, float, float]:
         """Mean SSIM to the source, to the true frames, and to these at matched gain."""

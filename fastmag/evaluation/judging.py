@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from fastmag.evaluation.cases import ALPHA, SIMILAR_HZ, Case
 from fastmag.evaluation.figures import Figures, Likeness, figures_of, matched_factor
 from fastmag.evaluation.methods import USES_Y, Player, Reading, Scene
@@ -61,8 +59,8 @@ def compare(case: Case, players: dict[str, Player]) -> dict[str, Figures]:
             gathered[name].add(frame, show(i), true, zones)
     likeness = {name: Likeness() for name in players}
     for i in structure_frames(case):
-        source = Similar(luma(case.frames[case.judged[i]]).astype(np.float32))
-        true_plane = Similar(luma(case.magnified(i)[0]).astype(np.float32))
+        source = Similar(luma(case.frames[case.judged[i]]))
+        true_plane = Similar(luma(case.magnified(i)[0]))
         for name, show in players.items():
             likeness[name].add(source, true_plane, show(i), matched_factor(gathered[name]))
     return {
