@@ -20,12 +20,12 @@ CARD = """# Pulse network
 | output | `y` (batch, 1): the derivative of the blood volume pulse, standard deviation 1 on average |
 | files | `pulse.onnx` (forward), `pulse_gradient.onnx` (`X` -> `G` = dy/dX and `y`), opset 20 |
 | weights | {weights} |
-| data | {clips} rendered clips of {seconds:g} s, tasks A-D and free motion, 30 % through H.264; {people}; seed {seed} |
+| data | {data}; seed {seed} |
 | training | {steps} steps of 5 x 40 frames, AdamW {rate:g}, loss 1 - r + 0.1 MSE, mean of weights, torch {torch} |
 | command | `{command}` |
 | gradient against torch | {parity} |
 
-Mean correlation of y with the truth, {held_out} rendered people that were not trained on: {scores}.
+Mean correlation of y with the truth, {held_out} that were not trained on: {scores}.
 
 {heads}Limits: trained on rendered people only. It reads skin whose pulse shows in 8 bits; strong compression, a face
 that fills less than about a fifth of the picture, or light that flickers near the pulse's rate can defeat it.
@@ -50,26 +50,40 @@ def publish(out: Path, plan, network, held_out: dict[str, float]) -> Path:
     return path
 
 
-def text(plan, network, held_out: dict[str, float], parity: str) -> str:
+def text(plan, network, by_task: dict[str, float], parity: str) -> str:
     """The model card of a plan and what came out."""
-    heads = [Path(head).name for head in plan.heads]
     return CARD.format(
-        weights=f"{sum(p.numel() for p in network.parameters()):,}",
-        clips=plan.clips, seconds=plan.seconds, seed=plan.seed, steps=plan.steps, rate=plan.learning_rate,
-        people=f"55 % on the head {', '.join(heads)}, the rest procedural" if heads else "procedural heads",
-        torch=torch.__version__.split("+")[0], command=command(plan), parity=parity, held_out=plan.clips // 10,
-        scores=", ".join(f"{task} {r:.3f}" for task, r in held_out.items()), heads=CREDIT if heads else "",
+        weights=f"{sum(p.numel() for p in network.parameters()):,}", data=data(plan),
+        seed=plan.seed, steps=plan.steps, rate=plan.learning_rate,
+        torch=torch.__version__.split("+")[0], command=command(plan), parity=parity,
+        held_out=held_out(plan),
+        scores=", ".join(f"{task} {r:.3f}" for task, r in by_task.items()), heads=CREDIT if plan.heads else "",
     )  # fmt: skip
+
+
+def held_out(plan) -> str:
+    """What the network is judged on, in words."""
+    return f"{plan.clips // 10} rendered people" if plan.split == "independent" else "the last 20 % of recordings"
+
+
+def data(plan) -> str:
+    """What the network is trained on, in words."""
+    if plan.split == "dependent":
+        return f"recordings of {plan.seconds:g} s of {plan.people} rendered people in tasks A-D, the first 80 % of each"
+    names = ", ".join(Path(head).name for head in plan.heads)
+    people = f"55 % on the head {names}, the rest procedural" if names else "procedural heads"
+    return (
+        f"{plan.clips} rendered clips of {plan.seconds:g} s, tasks A-D and free motion, 30 % through H.264; {people}; "
+        "one in ten held out"
+    )
 
 
 def command(plan) -> str:
     """The command that makes this network again."""
     heads = "".join(f" --head {Path(head).name}" for head in plan.heads)
     bf16 = " --bf16" if plan.bf16 else ""
-    return (
-        f"fastmag train pulse OUT --seed {plan.seed} --clips {plan.clips} --seconds {plan.seconds:g} "
-        f"--steps {plan.steps}{bf16}{heads}"
-    )
+    what = f"--split dependent --people {plan.people}" if plan.split == "dependent" else f"--clips {plan.clips}"
+    return f"fastmag train pulse OUT --seed {plan.seed} {what} --seconds {plan.seconds:g} --steps {plan.steps}{bf16}{heads}"
 
 
 def draw_curve(out: Path) -> None:

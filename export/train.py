@@ -19,15 +19,24 @@ from fastmag.progress import Progress
 
 WINDOW, BATCH = 40, 5  # frames in a window, windows in a batch
 DECAY = 0.998  # of the running mean of the weights, which is what is exported
+SPLITS = ("independent", "dependent")
+TASKS = "ABCD"  # of the recordings of a cast
 REPORT = 250  # steps between two lines of the learning curve
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides what comes out: the same plan and torch release give the same network."""
+    """All that decides what comes out: the same plan and torch release give the same network.
+
+    split: "independent" trains on `clips` clips of as many people and holds every tenth person out; "dependent" on the
+    first 80 % of recordings of a cast of `people`, tasks A-D, and holds the rest of their time out. seconds: of a clip
+    or recording.
+    """
 
     seed: int = 0
+    split: str = "independent"
     clips: int = 320
+    people: int = 25
     seconds: float = 8.0
     steps: int = 6000
     learning_rate: float = 1e-3
@@ -36,7 +45,12 @@ class Plan:
     bf16: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("clips", 2), ("steps", 1), ("seconds", 2.0), ("learning_rate", 1e-9)):
+        if self.split not in SPLITS:
+            raise InputError(f"split must be one of {', '.join(SPLITS)}; got {self.split!r}")
+        shortest = 2.0 if self.split == "independent" else 10.0  # a fifth of a recording is held out
+        for name, least in (
+            ("clips", 2), ("people", 1), ("steps", 1), ("seconds", shortest), ("learning_rate", 1e-9),
+        ):  # fmt: skip
             if not getattr(self, name) >= least:
                 raise InputError(f"{name} must be at least {least}; got {getattr(self, name)}")
         for head in self.heads:
@@ -54,11 +68,20 @@ def train_pulse(out, plan: Plan, jobs: int | None = None, progress=True) -> Path
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     claim(out, plan)
-    with Progress(plan.clips, "render", progress, "clip") as bar:
-        paths = pulse_data.render_all(out / "data", plan.seed, plan.clips, plan.seconds, plan.heads, jobs, bar.step)
-    clips = [pulse_data.load(path, i) for i, path in enumerate(paths)]
+    clips = data(out / "data", plan, jobs, progress)
     network = learn(out, plan, clips, progress)
     return card.publish(out, plan, network, scores(network, clips, plan.device))
+
+
+def data(folder: Path, plan: Plan, jobs: int | None, progress) -> list[pulse_data.ClipFile]:
+    """Render what the plan asks for, unless it is there, and load it."""
+    if plan.split == "dependent":
+        with Progress(len(TASKS) * plan.people, "render", progress, "recording") as bar:
+            paths = pulse_data.render_cast(folder, plan.seed, plan.people, TASKS, plan.seconds, jobs, bar.step)
+        return [part for path in paths for part in pulse_data.load_recording(path)]
+    with Progress(plan.clips, "render", progress, "clip") as bar:
+        paths = pulse_data.render_all(folder, plan.seed, plan.clips, plan.seconds, plan.heads, jobs, bar.step)
+    return [pulse_data.load(path, i) for i, path in enumerate(paths)]
 
 
 def claim(out: Path, plan: Plan) -> None:
