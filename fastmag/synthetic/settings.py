@@ -76,3 +76,11 @@ class Settings:
     def record(self) -> dict[str, Any]:
         """All options as JSON knows them."""
         return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Settings:
+        """The settings of such a record."""
+        options = {**record, "size": tuple(record["size"])}
+        if isinstance(options.get("person"), dict):
+            options["person"] = Member(**options["person"])
+        return cls(**options)
