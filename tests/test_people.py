@@ -137,6 +137,14 @@ def test_a_breath_lifts_the_shoulders_and_hardly_the_head():
     assert clip.breath.shape == clip.p.shape
 
 
+def test_a_short_clip_breathes_and_moves_as_a_long_one_does():
+    for seed in range(40):
+        shot = Shot(seed, Settings(seconds=0.2, task="B", person=1, **SMALL))
+        assert np.abs(shot.breath).max() < 4
+        assert np.abs(shot.motion.shift).max() < 0.11
+        assert np.abs(shot.motion.pitch).max() < 40
+
+
 def test_masks_of_skin_and_torso():
     shot = Shot(3, Settings(seconds=0.2, background="plain", **SMALL))
     skin, torso = shot.masks(2)

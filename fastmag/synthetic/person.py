@@ -173,6 +173,7 @@ def _puff_hair(mesh: Mesh, looks: Looks, seed: int) -> np.ndarray:
     )
 
 
+@lru_cache(maxsize=1)  # the recordings of one person follow each other
 def make_person(
     who: int | Member, head: str | Path | None = None, texture_rows: int = 512, detail: float = 1.0
 ) -> Person:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import butter, lfilter, sosfiltfilt
 
+_LEAST, _MOST = 0.2, 10.0  # of a walk's deviation: that of a piece of it, and any value
+
 
 def wander(rng: np.random.Generator, n: int, fps: float, seconds: float, std: float, top_hz: float = 4.0) -> np.ndarray:
     """A smooth random walk around 0, (n,): Ornstein-Uhlenbeck with that time constant, nothing above `top_hz`."""
@@ -14,7 +16,9 @@ def wander(rng: np.random.Generator, n: int, fps: float, seconds: float, std: fl
     walk = lfilter([np.sqrt(1 - keep * keep)], [1, -keep], steps, zi=[keep * steps[0]])[0]
     sos = butter(2, min(top_hz, 0.45 * fps), fs=fps, output="sos")
     walk = sosfiltfilt(sos, walk)[extra : extra + n]
-    return std * walk / max(float(walk.std()), 1e-9)
+    # a short piece hardly varies: its own deviation, or a place far out, would make a giant of it
+    usual = np.sqrt(2 / np.pi * np.arctan(2 * np.pi * top_hz * seconds))
+    return std * np.clip(walk / max(float(walk.std()), _LEAST * usual), -_MOST, _MOST)
 
 
 def breath(rng: np.random.Generator, n: int, fps: float) -> np.ndarray:
