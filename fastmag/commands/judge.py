@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from fastmag.commands.options import Numbers
+from fastmag.params import RULES
 
 
 @click.group()
@@ -100,11 +101,12 @@ def evaluate_steps(out, task, people, strengths, seed, seconds, size, model, **r
 @click.option("--csv", "csv_file", type=click.Path(), help="Write the curves to this file.")
 @click.option("--frames", type=click.IntRange(2), default=150, show_default=True, help="Frames that are asked.")
 @click.option("--steps", type=click.IntRange(1), default=40, show_default=True, help="The largest N.")
+@click.option("--rule", type=click.Choice(RULES), default="sign", show_default=True, help="Eq. 3, 2 or 1.")
 @first
 @length
 @size_of
 @model
-def evaluate_curves(clip, picture, csv_file, frames, steps, seed, seconds, size, model) -> None:
+def evaluate_curves(clip, picture, csv_file, frames, steps, rule, seed, seconds, size, model) -> None:
     """The paper's Fig. 9: how the network's |y| grows with the number of steps and the step size, for a video CLIP or a
     rendered person."""
     from fastmag.evaluation import curves, people
@@ -113,7 +115,7 @@ def evaluate_curves(clip, picture, csv_file, frames, steps, seed, seconds, size,
 
     ask = Ask("B", people.SEED if seed is None else seed, True, {"seconds": seconds, "size": (size[1], size[0])})
     source = FileSource(clip) if clip else ArraySource(ask.case(None).frames, 30)
-    found = curves.learning_curves(source, people.network_of(model), steps=steps, frames=frames)
+    found = curves.learning_curves(source, people.network_of(model), steps=steps, frames=frames, rule=rule)
     if picture:
         curves.draw(picture, found)
     if csv_file:

@@ -45,16 +45,17 @@ def curve(x: np.ndarray, gradient: Gradient, ops: Ops, step_size: float, steps: 
 
 
 def learning_curves(source, network, strengths: Sequence[float] = STRENGTHS, steps: int = STEPS, frames: int = 150,
-                    progress=passes.silent) -> Curves:  # fmt: skip
-    """The curves of one clip, from at most `frames` of its frames, evenly chosen; source as deepmag takes it."""
-    ops, params = get("cpu"), Pulse(form="paper")
+                    rule: str = "sign", progress=passes.silent) -> Curves:  # fmt: skip
+    """The curves of one clip, from at most `frames` of its frames, evenly chosen; source as deepmag takes it; rule as
+    ascent.ascend takes it. Raises InputError as deepmag does."""
+    ops, params = get("cpu"), Pulse(form="paper", rule=rule)
     spool, _, fps = deepmag.represent(source, Cells(source.picture, ops), params, progress)
     x = deepmag.differences(spool.read(0, len(spool)), ops)
     x = np.ascontiguousarray(x[np.unique(np.linspace(0, len(x) - 1, min(frames, len(x))).round().astype(int))])
     gamma = params.updates["step_size"]
     rows = []
     for i, strength in enumerate(strengths):
-        rows.append(curve(x, deepmag.at_rate(network, fps), ops, gamma * strength, steps))
+        rows.append(curve(x, deepmag.at_rate(network, fps), ops, gamma * strength, steps, rule))
         progress("curves", i + 1, len(strengths))
     return Curves(tuple(gamma * strength for strength in strengths), np.array(rows))
 
