@@ -15,7 +15,7 @@ from fastmag import backends, deepmag, models
 from fastmag.baselines import evm
 from fastmag.errors import DamagedVideo, InputError
 from fastmag.gradients import InputGradient
-from fastmag.params import EvmColor, Params, Pulse
+from fastmag.params import EvmColor, EvmMotion, Params, Pulse
 from fastmag.passes import Outcome
 from fastmag.presets import method as method_of
 from fastmag.progress import Stages
@@ -175,4 +175,5 @@ def _pulse(source, sink, params: Pulse, ops, progress) -> Outcome:
 PIPELINES: dict[type, Callable[..., Outcome]] = {
     Pulse: _pulse,
     EvmColor: evm.magnify_color,
+    EvmMotion: evm.magnify_motion,
 }

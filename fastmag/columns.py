@@ -8,7 +8,7 @@ import numpy as np
 
 from fastmag.spool import Spool
 
-ROWS = 256  # frames of a tile
+ROWS, CHUNK_BYTES = 256, 16 << 20  # frames of a tile, at most
 BLOCK_BYTES = 4 << 20  # of series held at once; at least LEAST columns
 LEAST = 8
 
@@ -28,22 +28,22 @@ def along_time(spool: Spool, change: Filter) -> None:
         for low in range(0, columns, width):
             series[:, low : low + width] = change(series[:, low : low + width])
         return
-    strips = -(-columns // width)
-    with Spool((ROWS, width), spool.dtype) as tiles:
-        chunks = [(low, min(low + ROWS, count)) for low in range(0, count, ROWS)]
+    strips, depth = -(-columns // width), max(1, min(ROWS, CHUNK_BYTES // spool.row_bytes))
+    with Spool((depth, width), spool.dtype) as tiles:
+        chunks = [(low, min(low + depth, count)) for low in range(0, count, depth)]
         for low, high in chunks:
-            rows = np.zeros((ROWS, strips * width), spool.dtype)
+            rows = np.zeros((depth, strips * width), spool.dtype)
             rows[: high - low, :columns] = spool.read(low, high).reshape(high - low, columns)
-            tiles.append(rows.reshape(ROWS, strips, width).swapaxes(0, 1))
+            tiles.append(rows.reshape(depth, strips, width).swapaxes(0, 1))
         for strip in range(strips):
             _change_strip(tiles, range(strip, len(tiles), strips), count, change)
         for k, (low, high) in enumerate(chunks):
-            rows = tiles.read(k * strips, (k + 1) * strips).swapaxes(0, 1).reshape(ROWS, -1)
+            rows = tiles.read(k * strips, (k + 1) * strips).swapaxes(0, 1).reshape(depth, -1)
             spool.write(low, rows[: high - low, :columns].reshape(-1, *spool.shape))
 
 
 def _change_strip(tiles: Spool, places: range, count: int, change: Filter) -> None:
     series = np.concatenate([tiles.read(k, k + 1)[0] for k in places])
     series[:count] = change(series[:count])
-    for k, tile in zip(places, series.reshape(len(places), ROWS, -1), strict=True):
+    for k, tile in zip(places, series.reshape(len(places), -1, series.shape[1]), strict=True):
         tiles.write(k, tile[None])

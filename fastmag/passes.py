@@ -12,7 +12,7 @@ from fastmag.spool import Spool
 from fastmag.temporal import resample
 
 TRAINED_FPS = 30.0  # of the networks: X scales with the time between frames
-CHUNK = 256  # rows per read of a spool
+CHUNK, CHUNK_BYTES = 256, 16 << 20  # rows per read of a spool, at most
 Progress = Callable[[str, int, int | None], None]  # stage, frames done, frames in all
 
 
@@ -35,13 +35,18 @@ def stride_of(fps: float) -> int:
     return max(1, round(fps / TRAINED_FPS))
 
 
+def rows_at_once(spool: Spool) -> int:
+    """Rows per read of a spool."""
+    return max(2, min(CHUNK, CHUNK_BYTES // spool.row_bytes))
+
+
 def analyse(source, cells, progress: Progress = silent, stride: int | None = None) -> tuple[Spool, np.ndarray]:
-    """Pass 1: the cells (n, h, w, 3) of every stride-th frame, in a spool, and their times (n,) in seconds.
+    """Pass 1: what `cells` represents of every stride-th frame, in a spool, and their times (n,) in seconds.
 
     The stride is that of the networks unless it is given. At a variable rate those frames are taken that come nearest
     to an even step.
     """
-    spool, times = Spool((*cells.size, 3)), []
+    spool, times = Spool(cells.shape), []
     step, due = (stride or stride_of(source.fps)) / source.fps, 0.0
     for i, frame in enumerate(source.frames()):
         if frame.time + 0.5 / source.fps >= due:
@@ -60,9 +65,9 @@ def even(spool: Spool, times: np.ndarray) -> tuple[Spool, np.ndarray, float]:
     fps = (len(times) - 1) / (times[-1] - times[0])
     if np.abs(grid - times).max() * fps < 0.1:
         return spool, times, fps
-    out = Spool(spool.shape, spool.dtype, spool.budget)
-    for start in range(0, len(grid), CHUNK):
-        at = grid[start : start + CHUNK]
+    out, step = Spool(spool.shape, spool.dtype, spool.budget), rows_at_once(spool)
+    for start in range(0, len(grid), step):
+        at = grid[start : start + step]
         low = max(0, int(np.searchsorted(times, at[0], side="right")) - 1)
         high = min(len(times), int(np.searchsorted(times, at[-1])) + 1)
         out.append(resample(spool.read(low, high), times[low:high], at))
@@ -102,13 +107,14 @@ def bandpass_spool(spool: Spool, sections: np.ndarray, ops: Ops, start: int = 0)
 
 
 def synthesise(source, sink, cells, change: Spool, grid: np.ndarray, progress: Progress = silent) -> int:
-    """Pass 3: add the change (n, h, w, 3), known at the times `grid`, to every frame. Returns the frames written."""
-    low, block, count = 0, change.read(0, min(CHUNK, len(change))), 0
+    """Pass 3: add the change (n, ...), known at the times `grid`, to every frame. Returns the frames written."""
+    chunk = rows_at_once(change)
+    low, block, count = 0, change.read(0, min(chunk, len(change))), 0
     for frame in source.frames():
         i = int(np.searchsorted(grid, frame.time + 1e-9, side="right")) - 1
         if not low <= i or i + 2 > low + len(block):
             low = max(0, i)
-            block = change.read(low, min(low + CHUNK, len(change)))
+            block = change.read(low, min(low + chunk, len(change)))
         here = resample(block, grid[low : low + len(block)], np.array([frame.time]))[0]
         sink.write(frame.with_planes(cells.reconstruct(frame.planes, here)))
         count += 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fastmag.errors import InputError
-from fastmag.params import EvmColor, Params, Pulse
+from fastmag.params import EvmColor, EvmMotion, Params, Pulse
 
 METHODS: dict[str, Params] = {
     "pulse": Pulse(),  # passband: Chen and McDuff 2018, section 3.2; alpha: ours, a flush that is seen at a glance
     "evm-color": EvmColor(),  # passband and level: those of the pulse in Chen and McDuff 2018; alpha: as for pulse
+    "evm-motion": EvmMotion(),  # passband: breathing in Chen and McDuff 2018; lambda_c and chroma: MIT's baby
 }
 
 # Wu et al. 2012, the settings of the released reproduceResults script, by the clips' names there
@@ -15,10 +16,19 @@ _MIT: dict[str, Params] = {
     "evm/face": EvmColor(alpha=50, level=4, passband=(50 / 60, 60 / 60)),
     "evm/face2-color": EvmColor(alpha=50, level=6, passband=(50 / 60, 60 / 60)),
     "evm/baby2": EvmColor(alpha=150, level=6, passband=(140 / 60, 160 / 60)),
+    "evm/baby": EvmMotion(alpha=10, lambda_c=16, temporal="iir", rates=(0.4, 0.05), chroma=0.1),
+    "evm/wrist": EvmMotion(alpha=10, lambda_c=16, temporal="iir", rates=(0.4, 0.05), chroma=0.1),
+    "evm/face2-motion": EvmMotion(alpha=20, lambda_c=80, passband=(0.5, 10), chroma=0),
+    "evm/subway": EvmMotion(alpha=60, lambda_c=90, passband=(3.6, 6.2), chroma=0.3),
+    "evm/camera": EvmMotion(alpha=150, lambda_c=20, passband=(45, 100), fs=300, chroma=0),
+    "evm/shadow": EvmMotion(alpha=5, lambda_c=48, passband=(0.5, 10), chroma=0),
+    "evm/guitar-e": EvmMotion(alpha=50, lambda_c=10, temporal="ideal", passband=(72, 92), fs=600, chroma=0),
+    "evm/guitar-a": EvmMotion(alpha=100, lambda_c=10, temporal="ideal", passband=(100, 120), fs=600, chroma=0),
 }
 # Chen and McDuff 2018, section 4: the passbands that all methods were given there
 _PAPER: dict[str, Params] = {
     "evm/pulse": EvmColor(passband=(0.7, 2.5)),
+    "evm/breathing": EvmMotion(passband=(0.16, 0.5)),
 }
 PRESETS: dict[str, Params] = _MIT | _PAPER
 

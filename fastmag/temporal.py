@@ -23,6 +23,27 @@ def butterworth(passband: tuple[float, float], fps: float, order: int = 3) -> np
     return sections
 
 
+def between_low_passes(low: tuple[np.ndarray, np.ndarray], high: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """The section (1, 6) of one first-order low-pass less a slower one; each is (b, a) with two coefficients each."""
+    (b_low, a_low), (b_high, a_high) = low, high
+    numerator = np.polymul(b_high, a_low) - np.polymul(b_low, a_high)
+    return np.concatenate([numerator, np.polymul(a_low, a_high)])[None]
+
+
+def butterworth_difference(passband: tuple[float, float], fps: float) -> np.ndarray:
+    """The difference of two first-order Butterworth low-passes at the ends of a passband, as a section (1, 6)."""
+    from scipy.signal import butter
+
+    low, high = (butter(1, corner, fs=fps) for corner in passband)
+    return between_low_passes(low, high)
+
+
+def iir_difference(rates: tuple[float, float]) -> np.ndarray:
+    """A fast running mean less a slow one, y += rate (x - y), as a section (1, 6); rates are (fast, slow)."""
+    fast, slow = ((np.array([rate, 0.0]), np.array([1.0, rate - 1.0])) for rate in rates)
+    return between_low_passes(slow, fast)
+
+
 def check_passband(passband: tuple[float, float], fps: float) -> None:
     """Raise InputError unless 0 < low < high < fps / 2 (hertz)."""
     low, high = passband
@@ -35,7 +56,7 @@ def check_passband(passband: tuple[float, float], fps: float) -> None:
         )
 
 
-def ideal(series: np.ndarray, passband: tuple[float, float], fps: float, *, one_sided: bool = False) -> np.ndarray:
+def ideal(passband: tuple[float, float], series: np.ndarray, fps: float, *, one_sided: bool = False) -> np.ndarray:
     """The part of series (T, n) within a passband: all other frequencies of their Fourier series are dropped.
 
     The edges belong to the band. one_sided: MIT's released form, which keeps low < f < high among positive frequencies

@@ -120,6 +120,10 @@ def test_too_few_frames(capsys, tmp_path, beating, count, method):
         (["--method", "evm-color", "--passband", "0.1,2"], "longer clip"),
         (["--method", "evm-color", "--roi", "80,0,40,20"], "outside the frame"),
         (["--compat", "mit"], "no meaning for the method pulse"),
+        (["--method", "evm-motion", "--lambda-c", "0"], "above 0"),
+        (["--method", "evm-motion", "--rates", "0.4,0.1"], "rates has no meaning"),
+        (["--preset", "evm/baby", "--rates", "0.1,0.4"], "SLOW < FAST"),
+        (["--preset", "evm/baby", "--temporal", "ideal", "--passband", "0.1,2"], "longer clip"),
     ],
 )
 def test_flags_that_cannot_be(capsys, tmp_path, clip, flags, word):

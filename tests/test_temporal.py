@@ -42,8 +42,8 @@ def test_the_ideal_filter_keeps_the_amplitude_of_the_band_alone():
     t = np.arange(300) / 30.0
     series = (50 + 3 * np.cos(2 * np.pi * 1.0 * t + 0.4) + 2 * np.cos(2 * np.pi * 3.0 * t)).astype(np.float32)[:, None]
     expected = (3 * np.cos(2 * np.pi * 1.0 * t + 0.4))[:, None]
-    np.testing.assert_allclose(ideal(series, (1.0, 2.0), 30.0), expected, atol=1e-4)
-    np.testing.assert_allclose(ideal(series, (0.9, 2.0), 30.0, one_sided=True), expected / 2, atol=1e-4)
-    np.testing.assert_allclose(ideal(series[:299], (0.9, 2.0), 30.0)[30:-30], expected[30:269], atol=0.3)
+    np.testing.assert_allclose(ideal((1.0, 2.0), series, 30.0), expected, atol=1e-4)
+    np.testing.assert_allclose(ideal((0.9, 2.0), series, 30.0, one_sided=True), expected / 2, atol=1e-4)
+    np.testing.assert_allclose(ideal((0.9, 2.0), series[:299], 30.0)[30:-30], expected[30:269], atol=0.3)
     with pytest.raises(InputError, match="longer clip"):
-        ideal(series, (1.0, 1.05), 30.0, one_sided=True)
+        ideal((1.0, 1.05), series, 30.0, one_sided=True)

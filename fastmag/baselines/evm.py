@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from functools import partial
+
+import numpy as np
 
 from fastmag import passes
+from fastmag.baselines.laplacian import LaplacianView
 from fastmag.baselines.level import Level, attenuated
-from fastmag.columns import along_time
-from fastmag.errors import InputError
+from fastmag.baselines.streams import Causal, Shortened, stream, whole
 from fastmag.ops import Ops
-from fastmag.params import EvmColor
+from fastmag.params import EvmColor, EvmMotion
 from fastmag.passes import Outcome
-from fastmag.temporal import check_passband, ideal, shortest
+from fastmag.temporal import butterworth_difference, check_passband, ideal, iir_difference, shortest
 
 MIT_DROPS = 10  # frames at the end that the released code leaves out
+MIT_LATE = 1  # frames by which its ideal filter for motion is late
 
 
 def magnify_color(source, sink, params: EvmColor, ops: Ops, progress: passes.Progress = passes.silent) -> Outcome:
@@ -21,49 +24,44 @@ def magnify_color(source, sink, params: EvmColor, ops: Ops, progress: passes.Pro
 
     Raises InputError where the clip is too short or too slow for the passband.
     """
-    mit = params.compat == "mit"
-    slowed = (params.fs or source.fps) / source.fps
-    check_passband(params.passband, source.fps * slowed)
-    if mit:
-        source = Shortened(source, MIT_DROPS)
+    mit, fs = params.compat == "mit", params.fs or source.fps
+    check_passband(params.passband, fs)
     level = Level(source.picture, ops, params.level, params.alpha * attenuated(params.chroma), mit)
-    spool, times = passes.analyse(source, level, progress, stride=1)
-    check_length(len(spool), params.passband, source.fps * slowed)
-    change, grid, fps = passes.even(spool, times)
-    with change, sink:
-        along_time(change, lambda series: ideal(series, params.passband, fps * slowed, one_sided=mit))
-        count = passes.synthesise(source, sink, level, change, grid, progress)
-    return Outcome(count, said(params.passband, params.alpha / 2 if mit else params.alpha))
+    band = partial(ideal, params.passband, one_sided=mit)
+    count = whole(_all_of(source, mit), sink, level, band, fs, shortest(params.passband, fs), progress)
+    low, high = params.passband
+    times = 1 + (params.alpha / 2 if mit else params.alpha)
+    return Outcome(count, f"what changes at {low:.3g}-{high:.3g} Hz is {times:.3g} times as strong")
 
 
-def check_length(count: int, passband: tuple[float, float], fps: float) -> None:
-    """Raise InputError where so few frames hold fewer than two periods of the passband's low end."""
-    needed = shortest(passband, fps)
-    if count < needed:
-        raise InputError(
-            f"the clip has {count} frames; a passband from {passband[0]:.3g} Hz needs at least {needed} "
-            f"({needed / fps:.1f} seconds): use a longer clip"
-        )
+def magnify_motion(source, sink, params: EvmMotion, ops: Ops, progress: passes.Progress = passes.silent) -> Outcome:
+    """EVM for motion: a temporal band of every level of the Laplacian pyramid, times the level's gain, added.
+
+    Filters over time and over space commute: the band is taken of the images, and the pyramid is built of the band.
+    Raises InputError where the clip is too short or too slow for the passband.
+    """
+    mit, fs = params.compat == "mit", params.fs or source.fps
+    view = LaplacianView(source.picture, ops, params.chroma, params.alpha, params.lambda_c, mit)
+    source, least, times = _all_of(source, mit), 2, 1 + params.alpha
+    if params.passband:
+        check_passband(params.passband, fs)
+        least = shortest(params.passband, fs)
+    if params.passband and params.temporal == "ideal":
+        band = partial(ideal, params.passband, one_sided=mit)
+        count = whole(source, sink, view, band, fs, least, progress, late=MIT_LATE if mit else 0)
+        times = 1 + params.alpha / 2 if mit else times
+    else:
+        count = stream(source, sink, view, Causal(section(params, fs), ops), least, progress)
+    return Outcome(count, f"motion is up to {times:.3g} times as large")
 
 
-def said(passband: tuple[float, float], alpha: float) -> str:
-    """One line for the user."""
-    return f"what changes at {passband[0]:.3g}-{passband[1]:.3g} Hz is {1 + alpha:.3g} times as strong"
+def section(params: EvmMotion, fs: float) -> np.ndarray:
+    """The causal filter over time, (1, 6). MIT's code takes its corners for shares of fs instead of fs / 2."""
+    if params.temporal == "iir":
+        return iir_difference(params.rates or (1.0, 1.0))
+    low, high = params.passband or (0.0, 0.0)
+    return butterworth_difference((low / 2, high / 2) if params.compat == "mit" else (low, high), fs)
 
 
-class Shortened:
-    """A source without its last frames."""
-
-    def __init__(self, source, drop: int):
-        self._source, self._drop = source, drop
-        self.fps, self.picture = source.fps, source.picture
-        self.n_frames = source.n_frames and max(source.n_frames - drop, 0)
-
-    def frames(self):
-        """All frames but the last `drop`, in order."""
-        held: list = []
-        frames = self._source.frames()
-        held.extend(islice(frames, self._drop))
-        for frame in frames:
-            held.append(frame)
-            yield held.pop(0)
+def _all_of(source, mit: bool):
+    return Shortened(source, 0, MIT_DROPS) if mit else source

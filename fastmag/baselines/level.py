@@ -36,6 +36,7 @@ class Level:
         self._spacing = [None if mit else (1 << down, 1 << across) for down, across in self._levels]
         rows, columns = (len(range(*w.indices(n))) for w, n in zip(self._windows[0], picture.shapes[0], strict=True))
         self.size = (-(-rows // (1 << level)), -(-columns // (1 << level)))
+        self.shape = (*self.size, 3)
         matrix, offset = picture.to_rgb()
         self._matrix, self._offset = matrix.T.astype(np.float32), offset.astype(np.float32)
         self._back = (np.linalg.pinv(matrix) @ gain).T.astype(np.float32)

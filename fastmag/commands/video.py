@@ -56,16 +56,16 @@ def magnify(source, destination, method, preset, fps, backend, overwrite, strict
 def params_of(method: str | None, preset: str | None, given: dict) -> Params:
     """The method's params, or the preset's, with the given fields replaced.
 
-    Raises InputError for a field that the method does not have. A change of form drops the other form's defaults.
+    Raises InputError for a field that the method does not have. A change of form or filter drops the other's defaults.
     """
     params = preset_of(preset, method) if preset else METHODS[method or "pulse"]
     names = {field.name for field in dataclasses.fields(params)}
     for name in given:
         if name not in names:
             raise InputError(f"{flag_of(name)} has no meaning for the method {name_of(params)}: drop it")
-    if given.get("form") == "paper":
-        given = {"alpha": None, **given}
-    return dataclasses.replace(params, **given)
+    switch, ignored = params.SWITCH
+    fallen = dict.fromkeys(ignored.get(given.get(switch, ""), ()))
+    return dataclasses.replace(params, **(fallen | given))
 
 
 @click.command()

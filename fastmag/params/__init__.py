@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fastmag.params.evm import COMPATS, EvmColor
+from fastmag.params.evm import COMPATS, TEMPORALS, EvmColor, EvmMotion
 from fastmag.params.pulse import FORMS, RULES, Pulse
 
-Params = Pulse | EvmColor
+Params = Pulse | EvmColor | EvmMotion
 
-__all__ = ["COMPATS", "FORMS", "RULES", "EvmColor", "Params", "Pulse"]
+__all__ = ["COMPATS", "FORMS", "RULES", "TEMPORALS", "EvmColor", "EvmMotion", "Params", "Pulse"]

@@ -7,6 +7,9 @@ from collections.abc import Collection
 
 from fastmag.errors import InputError
 
+Switch = tuple[str, dict[str, tuple[str, ...]]]
+"""A field, and for each of its values the fields without a meaning then."""
+
 
 def flag(default, text: str):
     """A field whose help text becomes that of the command's flag."""
@@ -43,7 +46,7 @@ def check_whole(params, name: str, lowest: int, highest: int) -> None:
 
 def check_passband(params) -> None:
     """Make `passband` a pair of floats. Raises InputError unless 0 < low < high."""
-    passband = _numbers(params.passband, 2, float, "passband", "LOW,HIGH in hertz")
+    passband = numbers(params.passband, 2, float, "passband", "LOW,HIGH in hertz")
     object.__setattr__(params, "passband", passband)
     low, high = passband
     if not 0 < low < high:
@@ -54,20 +57,31 @@ def check_roi(params) -> None:
     """Make `roi` None or four integers. Raises InputError where it is no rectangle."""
     if params.roi is None:
         return
-    roi = _numbers(params.roi, 4, int, "roi", "x,y,w,h in whole pixels")
+    roi = numbers(params.roi, 4, int, "roi", "x,y,w,h in whole pixels")
     object.__setattr__(params, "roi", roi)
     if min(roi[:2]) < 0 or min(roi[2:]) < 1:
         raise InputError(f"roi must be x,y,w,h with x, y >= 0 and w, h >= 1; got {','.join(map(str, roi))}")
 
 
-def check_fs(params) -> None:
-    """Raise InputError unless `fs` is None or a positive number."""
-    fs = params.fs
-    if fs is not None and not (isinstance(fs, int | float) and 0 < fs < float("inf")):
-        raise InputError(f"fs must be a number of frames a second, above 0; got {fs!r}")
+def check_switch(params) -> None:
+    """Raise InputError where a field is set that the value of the class's SWITCH would ignore."""
+    name, ignored = params.SWITCH
+    value = getattr(params, name)
+    for other in ignored.get(value, ()):
+        if getattr(params, other) is not None:
+            noun = "filter" if name == "temporal" else name
+            raise InputError(f"{other} has no meaning in the {value} {noun}: drop it, or choose another {noun}")
 
 
-def _numbers(value, count: int, kind: type, name: str, expected: str) -> tuple:
+def check_above(params, name: str, limit: float) -> None:
+    """Raise InputError unless the field is None or a finite number above the limit."""
+    value = getattr(params, name)
+    if value is not None and not (isinstance(value, int | float) and limit < value < float("inf")):
+        raise InputError(f"{name} must be a finite number above {limit:g}; got {value!r}")
+
+
+def numbers(value, count: int, kind: type, name: str, expected: str) -> tuple:
+    """A tuple of so many finite numbers. Raises InputError for anything else."""
     try:
         numbers = tuple(kind(v) for v in value)
         finite = all(abs(v) < float("inf") for v in numbers)

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from fastmag.errors import InputError
-from fastmag.params.fields import ROI, check_choice, check_numbers, check_passband, check_roi, flag
+from fastmag.params.fields import (
+    ROI,
+    Switch,
+    check_choice,
+    check_numbers,
+    check_passband,
+    check_roi,
+    check_switch,
+    flag,
+)
 
 FORMS = ("coherent", "paper")
 RULES = ("sign", "l1", "vanilla")  # Eq. 3, Eq. 2, Eq. 1
@@ -21,6 +29,8 @@ class Pulse:
     Raises InputError for values out of range, and for a value that the chosen form would ignore.
     """
 
+    SWITCH: ClassVar[Switch] = ("form", {"coherent": tuple(PAPER_ONLY), "paper": tuple(COHERENT_ONLY)})
+
     form: str = flag(
         "coherent", "coherent: size and direction from the agreement with y over time; paper: to the letter"
     )
@@ -34,14 +44,9 @@ class Pulse:
     model: str | None = flag(None, "an ONNX network of your own, X (batch, 3, 36, 36) -> y (batch, 1)")
 
     def __post_init__(self) -> None:
-        if self.form not in FORMS:
-            raise InputError(f"form must be one of {', '.join(FORMS)}; got {self.form!r}")
-        mine, other = (COHERENT_ONLY, PAPER_ONLY) if self.form == "coherent" else (PAPER_ONLY, COHERENT_ONLY)
-        for name in other:
-            if getattr(self, name) is not None:
-                wanted = "paper" if self.form == "coherent" else "coherent"
-                raise InputError(f"{name} has no meaning in the {self.form} form: drop it, or choose form {wanted}")
-        for name, default in mine.items():
+        check_choice(self, "form", FORMS)
+        check_switch(self)
+        for name, default in (COHERENT_ONLY if self.form == "coherent" else PAPER_ONLY).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, default)
         self._check()

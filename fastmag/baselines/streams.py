@@ -1,0 +1,110 @@
+"""The ways of a clip through a temporal filter, in bounded memory: all of it at once, or block by block.
+
+A `view` is what is filtered of a frame: `represent(planes) -> array of view.shape`, and
+`reconstruct(planes, filtered) -> planes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import numpy as np
+
+from fastmag import passes
+from fastmag.columns import along_time
+from fastmag.errors import InputError
+from fastmag.kernels import plans
+from fastmag.ops import Ops
+
+BLOCK_BYTES = 8 << 20
+MOST = 32  # frames of a block
+
+
+def whole(source, sink, view, band: Callable, fs: float, least: int, progress=passes.silent, late: int = 0) -> int:
+    """Three passes, for a filter that needs every frame: band(series (T, n), frames a second) -> the same shape.
+
+    `fs` is the camera's rate; `late` frames at the start are left out, and so much later each change is added.
+    Returns the frames written; raises InputError where there are fewer than `least`.
+    """
+    spool, times = passes.analyse(source, view, progress, stride=1)
+    check_length(len(spool), least, fs)
+    change, grid, fps = passes.even(spool, times)
+    rate = fps * fs / source.fps
+    with change, sink:
+        along_time(change, lambda series: band(series, rate))
+        return passes.synthesise(Shortened(source, late, 0), sink, view, change, grid + late / fps, progress)
+
+
+def stream(source, sink, view, run: Callable[[np.ndarray], np.ndarray], least: int, progress=passes.silent) -> int:
+    """One pass, for a filter that looks back alone: run(next (n, ...)) -> the same shape, with a state of its own.
+
+    Returns the frames written. Raises InputError, and leaves nothing behind, where there are fewer than `least`.
+    """
+    count = 0
+    with sink:
+        for frames in blocks(source.frames(), rows_for(view.shape)):
+            filtered = run(np.stack([view.represent(frame.planes) for frame in frames]))
+            for frame, here in zip(frames, filtered, strict=True):
+                sink.write(frame.with_planes(view.reconstruct(frame.planes, here)))
+                count += 1
+                progress("magnify", count, source.n_frames)
+        check_length(count, least, source.fps)
+    return count
+
+
+class Causal:
+    """Second-order sections along time, at rest before the first frame as if that had stood there for ever."""
+
+    def __init__(self, sections: np.ndarray, ops: Ops):
+        self._sections, self._ops = sections, ops
+        self._state: np.ndarray | None = None
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """The next rows (n, P) float32, filtered in place."""
+        if self._state is None:
+            self._state = plans.settled(self._sections)[:, :, None] * rows[0].astype(np.float64)
+        return self._ops.bandpass_forward(rows, self._sections, self._state, out=rows)
+
+
+class Shortened:
+    """A source without its first and last frames."""
+
+    def __init__(self, source, first: int, last: int):
+        self._source, self._first, self._last = source, first, last
+        self.fps, self.picture = source.fps, source.picture
+        self.n_frames = source.n_frames and max(source.n_frames - first - last, 0)
+
+    def frames(self) -> Iterator:
+        """The frames between, in order."""
+        held: list = []
+        for frame in islice(self._source.frames(), self._first, None):
+            held.append(frame)
+            if len(held) > self._last:
+                yield held.pop(0)
+
+
+def check_length(count: int, least: int, fs: float) -> None:
+    """Raise InputError where there are fewer frames than it takes."""
+    if count < least:
+        raise InputError(
+            f"the clip has {count} frames; this filter needs at least {least} ({least / fs:.1f} seconds of filming): "
+            "use a longer clip, or a higher passband"
+        )
+
+
+def rows_for(shape: tuple[int, ...]) -> int:
+    """Frames of float32 vectors that fit into a block."""
+    return max(1, min(MOST, BLOCK_BYTES // (4 * int(np.prod(shape)))))
+
+
+def blocks(frames: Iterator, size: int) -> Iterator[list]:
+    """Lists of `size` frames, the last one shorter."""
+    block: list = []
+    for frame in frames:
+        block.append(frame)
+        if len(block) == size:
+            yield block
+            block = []
+    if block:
+        yield block

@@ -1,0 +1,191 @@
+"""EVM for motion: shifts that are known, filters that are known, and MIT's own result."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy import signal
+
+import fastmag
+from fastmag.baselines import evm
+from fastmag.baselines.laplacian import amplified, gains
+from fastmag.baselines.layers import Layers
+from fastmag.baselines.level import attenuated
+from fastmag.color import Picture
+from fastmag.kernels import cpu, reference
+from fastmag.presets import PRESETS
+from fastmag.sources import ArraySink, ArraySource
+from fastmag.temporal import butterworth_difference, iir_difference
+from fastmag.video import read_rgb, write_rgb
+
+pytestmark = pytest.mark.filterwarnings("error")
+WAVELENGTH = 32.0  # pixels
+
+
+def swaying(shift, size=(96, 128), seed=0):
+    """(T, H, W, 3) uint8: a wave along x that is shifted by `shift` (T,) pixels, with a dither that stays."""
+    x = np.arange(size[1])
+    rows = 110 + 60 * np.sin(2 * np.pi * (x - np.asarray(shift)[:, None]) / WAVELENGTH)
+    dither = np.random.default_rng(seed).random((*size, 3))
+    return np.floor(rows[:, None, :, None] * np.array([1.0, 0.9, 0.8]) + dither).astype(np.uint8)
+
+
+def shift_of(frames, inside=np.s_[:, 24:72, 32:96, 1]):
+    """The wave's shift (T,) in pixels, in the middle of the picture."""
+    rows = frames[inside].astype(float).mean(axis=1)
+    x = np.arange(128)[inside[2]]
+    angle = np.unwrap(np.angle(rows @ np.exp(-2j * np.pi * x / WAVELENGTH)))
+    return -(angle - angle.mean()) * WAVELENGTH / (2 * np.pi)
+
+
+def wave(count, hertz, size, fps=30.0):
+    return size * np.sin(2 * np.pi * hertz * np.arange(count) / fps)
+
+
+@pytest.mark.parametrize("chroma", [0, 0.5])
+def test_a_small_shift_grows_as_asked(chroma):
+    frames = swaying(wave(150, 1.0, 0.05))
+    params = fastmag.EvmMotion(alpha=9, lambda_c=8, temporal="ideal", passband=(0.6, 1.4), chroma=chroma)
+    before, after = shift_of(frames), shift_of(fastmag.magnify(frames, method=params, fps=30))
+    assert np.dot(after, before) / np.dot(before, before) == pytest.approx(
+        10, rel=0.08
+    )  # both ends of the pyramid stay
+    assert np.corrcoef(before, after)[0, 1] > 0.999
+
+
+def test_gains_follow_the_bound_on_wavelengths():
+    """alpha for long waves, 2 (lambda / (8 delta) - 1) for shorter ones, nothing at both ends."""
+    gain = gains((192, 432), 75, 10)
+    wavelength = np.hypot(192, 432) / 3 / 2.0 ** np.arange(6, -1, -1)
+    assert len(gain) == 7 and gain[0] == gain[-1] == 0
+    np.testing.assert_allclose(gain[1], 2 * (wavelength[1] * 76 / 10 - 1))
+    np.testing.assert_allclose(gain[2:-1], 75)
+    assert (gains((192, 432), 20, 900) >= 0).all() and gains((192, 432), 20, 900, negative=True).min() < 0
+
+
+def test_a_gain_of_one_everywhere_changes_nothing():
+    image = np.random.default_rng(1).normal(size=(53, 78)).astype(np.float32)
+    np.testing.assert_allclose(amplified(image, np.ones(5), cpu), image, atol=1e-5)
+    some = np.array([0, 3.0, 1.0, 7.0, 0])
+    np.testing.assert_allclose(
+        amplified(image, some, cpu), amplified(image.astype(np.float64), some, reference), atol=2e-5
+    )
+
+
+def test_filters_are_differences_of_low_passes():
+    series = np.random.default_rng(2).normal(size=200)
+    low, high = (signal.lfilter(*signal.butter(1, corner, fs=30), series) for corner in (0.5, 2.0))
+    np.testing.assert_allclose(signal.sosfilt(butterworth_difference((0.5, 2.0), 30), series), high - low, atol=1e-12)
+    slow, fast = np.zeros(201), np.zeros(201)
+    for t, x in enumerate(series):
+        fast[t + 1], slow[t + 1] = fast[t] + 0.4 * (x - fast[t]), slow[t] + 0.05 * (x - slow[t])
+    np.testing.assert_allclose(signal.sosfilt(iir_difference((0.4, 0.05)), series), (fast - slow)[1:], atol=1e-12)
+
+
+@pytest.mark.parametrize("temporal", ["iir", "butterworth", "ideal"])
+def test_the_pipeline_is_that_of_the_reference(temporal):
+    band = None if temporal == "iir" else (0.6, 1.4)
+    params = fastmag.EvmMotion(alpha=9, lambda_c=8, temporal=temporal, passband=band, chroma=0.3)
+    frames, results = swaying(wave(120, 1.0, 0.15), (40, 56)), []
+    for ops in (cpu, reference):
+        source = ArraySource(frames, 30)
+        sink = ArraySink(source)
+        assert evm.magnify_motion(source, sink, params, ops).frames == 120
+        results.append(sink.array.astype(int))
+    difference = results[0] - results[1]
+    assert np.abs(difference).max() <= 1 and (difference != 0).mean() < 2e-3
+    assert np.abs(results[0] - frames).max() > 4
+
+
+@pytest.mark.parametrize("temporal", ["iir", "butterworth"])
+def test_blocks_do_not_change_the_result(temporal, monkeypatch):
+    frames = swaying(wave(101, 1.0, 0.15), (40, 56))
+    params = fastmag.EvmMotion(temporal=temporal, passband=None if temporal == "iir" else (0.7, 2))
+    whole = fastmag.magnify(frames, method=params, fps=30)
+    monkeypatch.setattr("fastmag.baselines.streams.MOST", 3)
+    np.testing.assert_array_equal(fastmag.magnify(frames, method=params, fps=30), whole)
+
+
+def test_mit_drops_frames_and_is_one_late():
+    frames = swaying(wave(160, 1.0, 0.15))
+    params = fastmag.EvmMotion(alpha=9, lambda_c=8, temporal="ideal", passband=(0.6, 1.4), chroma=0, compat="mit")
+    out = fastmag.magnify(frames, method=params, fps=30)
+    assert len(out) == 149
+    before, after = shift_of(frames[:150]), shift_of(out)
+    expected = before[1:] + 4.5 * before[:-1]
+    assert np.dot(after, expected) / np.dot(expected, expected) == pytest.approx(1, rel=0.08)
+    assert np.corrcoef(after, expected)[0, 1] > 0.999 > np.corrcoef(after, before[1:])[0, 1]
+
+
+def test_files_and_arrays_agree(tmp_path):
+    frames = swaying(wave(150, 1.0, 0.05))
+    params = fastmag.EvmMotion(passband=(0.6, 2.0), chroma=0.5)
+    write_rgb(tmp_path / "in.mkv", frames, 30, lossless=True)
+    fastmag.magnify(tmp_path / "in.mkv", tmp_path / "out.mkv", params, lossless=True)
+    difference = read_rgb(tmp_path / "out.mkv")[0].astype(int) - fastmag.magnify(frames, method=params, fps=30)
+    assert np.abs(difference).max() <= 1 and (difference != 0).mean() < 0.01
+
+
+@pytest.mark.parametrize("kind", ["rgb", "gbr", "yuv", "gray"])
+@pytest.mark.parametrize("chroma", [0.0, 0.4])
+def test_layers_split_and_merge(kind, chroma):
+    """A change of the images arrives in RGB: luma whole, the rest times chroma."""
+    rng = np.random.default_rng(3)
+    rgb = rng.integers(60, 190, (40, 52, 3), np.uint8)
+    shapes = {"rgb": ((40, 52),), "gray": ((40, 52),)}.get(kind, ((40, 52),) * 3)
+    picture = Picture(kind, shapes, 8, "bt601", True)
+    channels = {"gbr": (1, 2, 0), "yuv": (0, 1, 2), "gray": (0,)}
+    planes = (rgb,) if kind == "rgb" else tuple(np.ascontiguousarray(rgb[..., c]) for c in channels[kind])
+    layers = Layers(picture, cpu, chroma)
+    images = layers.split(planes)
+    assert len(images) == (3 if chroma and kind != "gray" else 1) and all(i.dtype == np.float32 for i in images)
+    if kind in ("rgb", "gbr") and not chroma:
+        np.testing.assert_allclose(images[0], rgb @ np.array([0.299, 0.587, 0.114]), atol=1e-4)
+    out = layers.merge(planes, [np.full((40, 52), 10.0 * (i + 1), np.float32) for i in range(len(images))])
+    added = [np.mean(o.astype(float) - p, axis=(0, 1)) for o, p in zip(out, planes, strict=True)]
+    if kind in ("yuv", "gray"):
+        expected = [10, 20 * chroma, 30 * chroma][: len(planes)]
+    elif chroma:
+        change = np.array([10.0, 20.0, 30.0]) if kind == "rgb" else np.array([30.0, 10.0, 20.0])
+        mixed = attenuated(chroma) @ change
+        expected = [mixed] if kind == "rgb" else list(mixed[[1, 2, 0]])
+    else:
+        expected = [10.0] * len(planes)
+    for a, e in zip(added, expected, strict=True):
+        np.testing.assert_allclose(a, e, atol=0.51)
+
+
+def test_mits_own_result(real_clip):
+    """guitar.mp4 by MIT's settings and quirks against MIT's file, whose source began a frame and a half elsewhere."""
+    (source, fps), (theirs, _) = (read_rgb(real_clip(name)) for name in ("guitar.mp4", "guitar_72_92_mit_result.mp4"))
+    params = dataclasses.replace(PRESETS["evm/guitar-e"], compat="mit", alpha=75)
+    ours = fastmag.magnify(source, method=params, fps=fps)
+    assert ours.shape == theirs.shape
+    ours, theirs, nothing = (x.astype(np.float32) / 255 for x in (ours, theirs, source[1:290]))
+    moved = np.stack([later(ours[..., c], 1.5) for c in range(3)], -1)
+    still = np.stack([later(nothing[..., c], 1.5) for c in range(3)], -1)
+    distance = [rms(x - theirs) for x in (moved, still, nothing)]
+    assert distance[0] <= 0.71 * distance[1] and distance[0] <= 0.7 * distance[2]
+    change = (ours - nothing)[..., 1].reshape(289, 48, 4, 108, 4).mean(axis=(2, 4)).std(axis=0)
+    for patch in np.argsort(-change.ravel())[:20]:  # 4 x 4 pixels each, where the strings swing most
+        y, x = 4 * np.array(divmod(patch, 108))
+        a, b = (in_band(clip[:, y : y + 4, x : x + 4, 1].mean(axis=(1, 2)))[6:-9] for clip in (moved, theirs))
+        assert np.corrcoef(a, b)[0, 1] >= 0.95
+        assert 0.8 <= a.std() / b.std() <= 1.25
+
+
+def later(x, frames):
+    """x (T, ...) as it is so many frames later, by its Fourier series."""
+    turn = np.exp(2j * np.pi * np.fft.rfftfreq(len(x)) * frames).astype(np.complex64)
+    return np.fft.irfft(np.fft.rfft(x, axis=0) * turn[:, None, None], len(x), axis=0).astype(np.float32)
+
+
+def in_band(trace):
+    spectrum, frequency = np.fft.rfft(trace), np.fft.rfftfreq(len(trace), 1 / 600)
+    return np.fft.irfft(np.where((frequency > 72) & (frequency < 92), spectrum, 0), len(trace))
+
+
+def rms(x):
+    """Root mean square of what moves, the wrapped ends left out."""
+    x = x[6:-9] - x[6:-9].mean(axis=0)
+    return float(np.sqrt((x**2).mean()))
