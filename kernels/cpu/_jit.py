@@ -16,9 +16,9 @@ from fastmag.kernels import scalars
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
 
 
-def _stamp() -> tuple[float, int]:
-    stat = Path(scalars.__file__).stat()
-    return stat.st_mtime, stat.st_size
+def _stamp() -> tuple[float, ...]:
+    stats = [file.stat() for file in (Path(scalars.__file__), Path(__file__).with_name("_lanes.py"))]
+    return tuple(number for stat in stats for number in (stat.st_mtime, stat.st_size))
 
 
 def kernel(function: Callable) -> Any:
@@ -26,7 +26,7 @@ def kernel(function: Callable) -> Any:
     compiled: Any = numba.njit(**_OPTIONS)(function)
     with contextlib.suppress(RuntimeError):  # no folder can be written: compile once per process
         compiled.enable_caching()
-        # Numba looks only at the kernel's own file to see whether its cache is stale; the scalars are inlined into it.
+        # Numba looks only at the kernel's own file to see whether its cache is stale; these two are inlined into it.
         file: Any = getattr(compiled._cache, "_cache_file", None)
         if hasattr(file, "_source_stamp"):
             file._source_stamp = (file._source_stamp, _stamp())

@@ -1,7 +1,8 @@
 """The complex steerable pyramid on the CPU: one real transform a frame, one complex transform a subband.
 
-Per level, one loop multiplies the one-sided filters into a box of fast size, and one inverse transform in place makes
-the subband. The way back mirrors it and folds both halves of the spectrum together. Residuals stay in the spectrum.
+Per level, one loop multiplies the one-sided filters into boxes of fast size, and inverse transforms in place, of the
+lines that are not empty, make the subbands. The way back mirrors it and folds both halves of the spectrum together.
+Residuals stay in the spectrum.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from scipy import fft
 
 from fastmag.errors import InputError
+from fastmag.kernels.cpu import fourier
 from fastmag.kernels.cpu._arrays import writing
 from fastmag.kernels.cpu._jit import kernel
 from fastmag.kernels.cpu._threads import spread
@@ -26,47 +28,29 @@ _COMPLEX: dict[np.dtype, np.dtype] = {
 }
 
 
-_Passes = tuple[int, tuple[slice, ...]]
-"""An axis, and the parts of the other axis along which a subband's spectrum is not empty."""
-
-
 class _Filters(NamedTuple):
-    """What one level needs, in the precision of the frames."""
+    """What one level needs, in the precision of the frames; lines is None where SciPy transforms (float64, tiny)."""
 
     masks: NDArray
     reach: tuple[int, int]
-    passes: tuple[_Passes, ...]
-
-
-_WHOLE = 1 << 14
-"""Samples of a subband from which on it is worth two calls more to leave out empty parts of its spectrum."""
+    lines: fourier.Lines | None
 
 
 @lru_cache(maxsize=32)
-def _filters(plan: Steerable, level: int, dtype: DTypeLike) -> _Filters:
+def _filters(plan: Steerable, level: int, dtype: np.dtype) -> _Filters:
     masks = plan.masks(level)
-    passes = tuple(map(_passes, masks)) if masks[0].size >= _WHOLE else ()
-    return _Filters(masks.astype(dtype), plan.reach(level), passes)
-
-
-def _passes(mask: NDArray) -> _Passes:
-    """The axis to transform first, and where: the one that has more empty lines across."""
-    filled = [np.flatnonzero(mask.any(axis)) for axis in (0, 1)]
-    axis = 0 if len(filled[0]) * mask.shape[0] <= len(filled[1]) * mask.shape[1] else 1
-    n, found = mask.shape[1 - axis], filled[axis]
-    right, left = found[2 * found < n], found[2 * found >= n]
-    parts = [slice(int(part[0]), int(part[-1]) + 1) for part in (right, left) if len(part)]
-    return axis, tuple(parts)
+    ours = dtype == np.float32 and all(map(fourier.length, plan.sizes[level]))
+    return _Filters(masks.astype(dtype), plan.reach(level), fourier.filled(masks) if ours else None)
 
 
 @lru_cache(maxsize=2)
-def _residual(plan: Steerable, dtype: DTypeLike) -> NDArray:
+def _residual(plan: Steerable, dtype: np.dtype) -> NDArray:
     return plan.residual().astype(dtype)
 
 
 @kernel
-def _gather(spectrum, masks, height, reach, line, box):
-    """box (K, h, 2 w) = the frame's half spectrum and its mirror image (line: one row of both) times the masks."""
+def _gather(spectrum, masks, height, reach, scale, line, box):
+    """box (K, h, 2 w) = the frame's half spectrum and its mirror image (line: a row of both) times masks and scale."""
     orientations, h, w = masks.shape
     for k in range(orientations):
         box[k, reach[0] + 1 : h - reach[0]] = 0
@@ -76,10 +60,10 @@ def _gather(spectrum, masks, height, reach, line, box):
         row = spectrum[ky if ky >= 0 else ky + height]
         mirrored = spectrum[-ky if ky <= 0 else height - ky]
         for x in range(2 * reach[1] + 2):
-            line[x] = row[x]
+            line[x] = scale * row[x]
         for x in range(1, reach[1] + 1):
-            line[2 * (w - x)] = mirrored[2 * x]
-            line[2 * (w - x) + 1] = -mirrored[2 * x + 1]
+            line[2 * (w - x)] = scale * mirrored[2 * x]
+            line[2 * (w - x) + 1] = -scale * mirrored[2 * x + 1]
         for k in range(orientations):
             mask, into = masks[k, ky], box[k, ky]
             for x in range(w):
@@ -126,41 +110,55 @@ def _fold(box, masks, height, reach, scale, lines, spectrum):
 
 
 @kernel
-def _weigh(spectrum, weights, result):
+def _weigh(spectrum, weights, scale, result):
     for y in range(weights.shape[0]):
         row, weight, into = spectrum[y], weights[y], result[y]
         for x in range(weight.shape[0]):
-            into[2 * x] = row[2 * x] * weight[x]
-            into[2 * x + 1] = row[2 * x + 1] * weight[x]
+            into[2 * x] = row[2 * x] * (scale * weight[x])
+            into[2 * x + 1] = row[2 * x + 1] * (scale * weight[x])
 
 
-def _inverse(box: NDArray, passes: tuple[_Passes, ...]) -> None:
-    """box (K, h, w) to subbands in place: first along the lines that are not empty, then along all."""
-    if not passes:
-        fft.ifft2(box, norm="forward", overwrite_x=True, workers=1)
-    for one, (axis, parts) in zip(box, passes, strict=False):
-        for part in parts:
-            fft.ifft(_across(one, axis, part), axis=axis, norm="forward", overwrite_x=True, workers=1)
-        fft.ifft(one, axis=1 - axis, norm="forward", overwrite_x=True, workers=1)
+class _Transforms:
+    """The transforms of one thread: ours where they can, SciPy's elsewhere; none is scaled."""
 
+    def __init__(self, plan: Steerable, filters: Sequence[_Filters], whole: bool) -> None:
+        self.shape = plan.shape
+        reach = max((one.reach[1] for one in filters), default=0)
+        self.columns = plan.shape[1] // 2 + 1 if whole else reach + 1  # coarse levels leave most of them empty
+        lengths = [plan.shape[0], *(n for one in filters for n in one.masks.shape[1:])]
+        self.work = fourier.room(max(lengths))
 
-def _forward(box: NDArray, passes: tuple[_Passes, ...]) -> None:
-    """Subbands (K, h, w) to their spectra in place, where a filter is not 0: the way of `_inverse` back."""
-    if not passes:
-        fft.fft2(box, overwrite_x=True, workers=1)
-    for one, (axis, parts) in zip(box, passes, strict=False):
-        fft.fft(one, axis=1 - axis, overwrite_x=True, workers=1)
-        for part in parts:
-            fft.fft(_across(one, axis, part), axis=axis, overwrite_x=True, workers=1)
+    def _down(self, spectrum: NDArray, forward: bool) -> None:
+        if spectrum.dtype == np.complex64 and fourier.length(len(spectrum)):
+            fourier.columns(spectrum, self.columns, int(forward), self.work)
+            return
+        part, transform = spectrum[:, : self.columns], fft.fft if forward else fft.ifft
+        transform(part, axis=0, norm="backward" if forward else "forward", overwrite_x=True, workers=1)
 
+    def spectrum(self, frame: NDArray) -> NDArray:
+        """The half spectrum of a frame, the columns that are needed."""
+        half = fft.rfft(frame, axis=1, workers=1)
+        self._down(half, True)
+        return half
 
-def _across(one: NDArray, axis: int, part: slice) -> NDArray:
-    return one[:, part] if axis == 0 else one[part]
+    def frame(self, spectrum: NDArray) -> NDArray:
+        """The frame of a half spectrum, which is spoilt."""
+        self._down(spectrum, False)
+        return fft.irfft(spectrum, self.shape[1], axis=1, norm="forward", overwrite_x=True, workers=1)
 
+    def inverse(self, box: NDArray, lines: fourier.Lines | None) -> None:
+        """Spectra (K, h, w) to subbands, in place."""
+        if lines is None:
+            fft.ifft2(box, norm="forward", overwrite_x=True, workers=1)
+        else:
+            fourier.inverse(box, lines, self.work)
 
-def _columns(filters: Sequence[_Filters]) -> int:
-    """Columns of the frame's half spectrum that any of the levels fills: coarse levels leave most of them alone."""
-    return max((one.reach[1] for one in filters), default=0) + 1
+    def forward(self, box: NDArray, lines: fourier.Lines | None) -> None:
+        """Subbands (K, h, w) to spectra, in place, where a filter is not 0."""
+        if lines is None:
+            fft.fft2(box, overwrite_x=True, workers=1)
+        else:
+            fourier.forward(box, lines, self.work)
 
 
 def _parts(x: NDArray) -> NDArray:
@@ -198,20 +196,18 @@ def steerable_analysis(
     shapes = [(batch, plan.orientations, *plan.sizes[level]) for level in chosen]
     subbands = tuple(writing(r, s, _COMPLEX[real]) for r, s in zip(rooms, shapes, strict=True))
     kept = None if residual is None else _parts(writing(residual, (batch, H, W // 2 + 1), _COMPLEX[real]))
-    filters = [_filters(plan, level, real) for level in chosen]
-    columns = W // 2 + 1 if kept is not None else _columns(filters)
+    filters, scale = [_filters(plan, level, real) for level in chosen], real.type(1 / (H * W))
 
     def analyse(start: int, stop: int) -> None:
+        transforms = _Transforms(plan, filters, kept is not None)
         lines = [np.empty(2 * one.masks.shape[2], real) for one in filters]
         for b in range(start, stop):
-            half = fft.rfft(np.asarray(frames[b], real), axis=1, norm="forward", workers=1)
-            fft.fft(half[:, :columns], axis=0, norm="forward", overwrite_x=True, workers=1)
-            spectrum = _parts(half)
+            spectrum = _parts(transforms.spectrum(np.asarray(frames[b], real)))
             if kept is not None:
-                _weigh(spectrum, _residual(plan, real), kept[b])
-            for (masks, reach, passes), line, subband in zip(filters, lines, subbands, strict=True):
-                _gather(spectrum, masks, H, reach, line, _parts(subband[b]))
-                _inverse(subband[b], passes)
+                _weigh(spectrum, _residual(plan, real), scale, kept[b])
+            for one, line, subband in zip(filters, lines, subbands, strict=True):
+                _gather(spectrum, one.masks, H, one.reach, scale, line, _parts(subband[b]))
+                transforms.inverse(subband[b], one.lines)
 
     spread(analyse, batch, 1, frames.size)
     return subbands
@@ -242,24 +238,22 @@ def steerable_synthesis(
             )
     frames = writing(out, (batch, H, W), real)
     filters = [_filters(plan, level, real) for level in chosen]
-    columns = W // 2 + 1 if residual is not None else _columns(filters)
 
     def synthesise(start: int, stop: int) -> None:
+        transforms = _Transforms(plan, filters, residual is not None)
         spectrum = np.empty((H, W // 2 + 1), _COMPLEX[real])
         lines = [np.empty((2, 2 * one.masks.shape[2]), real) for one in filters]
         spare = [None if overwrite else np.empty_like(subband[0]) for subband in subbands]
         for b in range(start, stop):
             spectrum[...] = 0 if residual is None else residual[b]
-            for (masks, reach, passes), line, subband, box in zip(filters, lines, subbands, spare, strict=True):
+            for one, line, subband, box in zip(filters, lines, subbands, spare, strict=True):
                 if box is None:
                     box = subband[b]
                 else:
                     box[...] = subband[b]
-                _forward(box, passes)
-                scale = real.type(0.25 / masks[0].size)
-                _fold(_parts(box), masks, H, reach, scale, line, _parts(spectrum))
-            fft.ifft(spectrum[:, :columns], axis=0, norm="forward", overwrite_x=True, workers=1)
-            frames[b] = fft.irfft(spectrum, W, axis=1, norm="forward", overwrite_x=True, workers=1)
+                transforms.forward(box, one.lines)
+                _fold(_parts(box), one.masks, H, one.reach, real.type(0.25 / box[0].size), line, _parts(spectrum))
+            frames[b] = transforms.frame(spectrum)
 
     spread(synthesise, batch, 1, frames.size)
     return frames
