@@ -8,17 +8,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["DamagedVideo", "EvmColor", "EvmMotion", "InputError", "Measurement", "Pulse", "Report", "magnify", "measure"]
+__all__ = [
+    "DamagedVideo",
+    "EvmColor",
+    "EvmMotion",
+    "InputError",
+    "Measurement",
+    "Pulse",
+    "Report",
+    "VamColor",
+    "magnify",
+    "measure",
+]
 
 _HOMES = {
     "DamagedVideo": "errors", "EvmColor": "params", "EvmMotion": "params", "InputError": "errors",
-    "Measurement": "vitals", "Pulse": "params", "Report": "api", "magnify": "api", "measure": "api",
+    "Measurement": "vitals", "Pulse": "params", "Report": "api", "VamColor": "params", "magnify": "api",
+    "measure": "api",
 }  # fmt: skip
 
 if TYPE_CHECKING:
     from .api import Report, magnify, measure
     from .errors import DamagedVideo, InputError
-    from .params import EvmColor, EvmMotion, Pulse
+    from .params import EvmColor, EvmMotion, Pulse, VamColor
     from .vitals import Measurement
 
 

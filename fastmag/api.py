@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from fastmag import backends, deepmag, models
-from fastmag.baselines import evm
+from fastmag.baselines import evm, vam
 from fastmag.errors import DamagedVideo, InputError
 from fastmag.gradients import InputGradient
-from fastmag.params import EvmColor, EvmMotion, Params, Pulse
+from fastmag.params import EvmColor, EvmMotion, Params, Pulse, VamColor
 from fastmag.passes import Outcome
 from fastmag.presets import method as method_of
 from fastmag.progress import Stages
@@ -176,4 +176,5 @@ PIPELINES: dict[type, Callable[..., Outcome]] = {
     Pulse: _pulse,
     EvmColor: evm.magnify_color,
     EvmMotion: evm.magnify_motion,
+    VamColor: vam.magnify_color,
 }

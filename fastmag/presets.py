@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from fastmag.errors import InputError
-from fastmag.params import EvmColor, EvmMotion, Params, Pulse
+from fastmag.params import EvmColor, EvmMotion, Params, Pulse, VamColor
 
 METHODS: dict[str, Params] = {
     "pulse": Pulse(),  # passband: Chen and McDuff 2018, section 3.2; alpha: ours, a flush that is seen at a glance
     "evm-color": EvmColor(),  # passband and level: those of the pulse in Chen and McDuff 2018; alpha: as for pulse
     "evm-motion": EvmMotion(),  # passband: breathing in Chen and McDuff 2018; lambda_c and chroma: MIT's baby
+    "vam-color": VamColor(),  # frequency: the pulse's in Chen and McDuff 2018, section 4; level: EVM's
 }
 
 # Wu et al. 2012, the settings of the released reproduceResults script, by the clips' names there
@@ -25,9 +26,10 @@ _MIT: dict[str, Params] = {
     "evm/guitar-e": EvmMotion(alpha=50, lambda_c=10, temporal="ideal", passband=(72, 92), fs=600, chroma=0),
     "evm/guitar-a": EvmMotion(alpha=100, lambda_c=10, temporal="ideal", passband=(100, 120), fs=600, chroma=0),
 }
-# Chen and McDuff 2018, section 4: the passbands that all methods were given there
+# Chen and McDuff 2018, section 4: the passbands and frequencies that the methods were given there
 _PAPER: dict[str, Params] = {
     "evm/pulse": EvmColor(passband=(0.7, 2.5)),
+    "vam/pulse": VamColor(frequency=1.3),
     "evm/breathing": EvmMotion(passband=(0.16, 0.5)),
 }
 PRESETS: dict[str, Params] = _MIT | _PAPER

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import click
 
-from fastmag.params import COMPATS, FORMS, RULES, TEMPORALS
+from fastmag.params import ACCELERATIONS, COMPATS, FORMS, RULES, TEMPORALS
 from fastmag.presets import METHODS
 
 
@@ -33,6 +33,7 @@ TYPES = {
     "form": click.Choice(FORMS), "rule": click.Choice(RULES), "passband": Numbers(float, "LOW,HIGH"),
     "roi": Numbers(int, "X,Y,W,H"), "n_steps": int, "model": click.Path(), "alpha": float, "step_size": float,
     "strength": float, "level": int, "chroma": float, "fs": float, "compat": click.Choice(COMPATS),
+    "frequency": float, "acceleration": click.Choice(ACCELERATIONS),
     "lambda_c": float, "temporal": click.Choice(TEMPORALS), "rates": Numbers(float, "FAST,SLOW"),
 }  # fmt: skip
 

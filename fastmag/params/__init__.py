@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from fastmag.params.evm import COMPATS, TEMPORALS, EvmColor, EvmMotion
 from fastmag.params.pulse import FORMS, RULES, Pulse
+from fastmag.params.vam import ACCELERATIONS, VamColor
 
-Params = Pulse | EvmColor | EvmMotion
+Params = Pulse | EvmColor | EvmMotion | VamColor
 
-__all__ = ["COMPATS", "FORMS", "RULES", "TEMPORALS", "EvmColor", "EvmMotion", "Params", "Pulse"]
+__all__ = [
+    "ACCELERATIONS",
+    "COMPATS",
+    "FORMS",
+    "RULES",
+    "TEMPORALS",
+    "EvmColor",
+    "EvmMotion",
+    "Params",
+    "Pulse",
+    "VamColor",
+]
