@@ -16,7 +16,7 @@ from fastmag.params import Pulse
 from fastmag.spool import Spool
 from fastmag.temporal import butterworth, check_passband, shortest
 
-SECTION_SECONDS, OVERLAP_SECONDS = 30.0, 10.0  # a long clip is estimated in spans that fade into each other
+SECTION_SECONDS, OVERLAP_SECONDS = 20.0, 7.0  # a long clip is estimated in spans that fade into each other
 BATCH = 64  # frames per ascent
 MAP_STRIDE = 3  # frames from one |dy/dX| to the next
 
@@ -124,7 +124,7 @@ def coherent_change(spool: Spool, fps: float, params: Pulse, network, lit: LitCe
 
 
 def sections_of(count: int, fps: float) -> list[tuple[int, int]]:
-    """Spans of equal length, at most 30 s, that overlap by 10 s and cover `count` frames."""
+    """Spans of equal length, at most 20 s, that overlap by 7 s and cover `count` frames."""
     longest, overlap = int(SECTION_SECONDS * fps), int(OVERLAP_SECONDS * fps)
     if count <= longest:
         return [(0, count)]

@@ -122,5 +122,5 @@ def test_the_coherent_form_is_the_same_from_disk_and_in_float64(clip, ops):
 def test_sections_cover_the_clip_and_overlap(count):
     spans = sections_of(count, 30.0)
     assert spans[0][0] == 0 and spans[-1][1] == count
-    assert all(stop - start <= 900 for start, stop in spans)
-    assert all(a[1] - b[0] >= 300 and b[0] > a[0] for a, b in pairwise(spans))
+    assert all(stop - start <= 600 for start, stop in spans)
+    assert all(a[1] - b[0] >= 210 and b[0] > a[0] for a, b in pairwise(spans))

@@ -59,7 +59,7 @@ def presence(agreement: float, z: float, rate_hz: float, passband: tuple[float, 
 
 def skin_signal(cells: np.ndarray, skin: np.ndarray, evidence: Evidence, fps: float, ops: Ops):
     """Mean log signal of the skin (T, 3) per unit of the map, without the sway; how much each frame may say (T,)."""
-    fitted = fit(cells, skin, evidence.log_band, weights(cells, skin, evidence.residual[..., 1], fps, ops))
+    fitted = fit(cells, skin, evidence.log_band, weights(cells, skin, evidence.residual, fps, ops))
     return fitted.signal, np.minimum(fitted.weight / (np.median(fitted.weight) + 1e-9), 3.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -35,39 +36,49 @@ class Estimate:
 def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, passband, ops: Ops) -> Estimate:
     """What beats, where and how much, from cells (T, h, w, 3), y (T - 1,) and the L1-normalised |dy/dX| (T, h, w)."""
     cells = np.maximum(cells, 0)
-    log_cells = np.log(cells + np.float32(DELTA))
-    log_band = ops.bandpass(log_cells, butterworth(passband, fps))
-
+    in_band = partial(filtered, passband=passband, fps=fps, bandpass=ops.bandpass)
     wave = pulse_wave(y, fps, passband, ops.bandpass)
-    p_band = filtered(wave.p, passband, fps, ops.bandpass)
     start = seed.saturate(share, ops)
-    near = seed.gate(start, ops)
-    colour = SkinColour(log_cells)
-    first = skin_map(start, near, colour)
 
-    residual = regression.unexplained(log_band[..., 1:2], p_band, fps, ops)[..., 0]
-    swaying = sway.fit(cells, first, log_band, sway.weights(cells, first, residual, fps, ops))
-    log_band = sway.steady(cells, np.minimum(first, 1), log_band, swaying.shift)
-    evidence = regression.level(regression.weigh(cells, log_band, p_band, fps, ops), start)
-    first = regression.likelier((first, start * first, start), evidence, p_band)
-
-    beats = regression.refine(first, evidence, p_band, fps, ops)
-    prior = skin_map(start * scaled(beats, 90), near, colour)
-    prior = regression.likelier((prior, beats), evidence, p_band)
+    p_band = in_band(wave.p)
+    prior, evidence = search(cells, start, p_band, passband, fps, ops)
     skin = regression.refine(prior, evidence, p_band, fps, ops)
+    heard, z = fusion.witnesses(cells, band_of(cells, wide(fps), fps, ops), skin, evidence, wave, p_band, fps, ops)
+    agreement = correlation(in_band(heard[-1]), p_band)
 
-    log_wide = ops.bandpass(log_cells, butterworth(wide(fps), fps))
-    heard, z = fusion.witnesses(cells, log_wide, skin, evidence, wave, p_band, fps, ops)
-    agreement = correlation(filtered(heard[-1], passband, fps, ops.bandpass), p_band)
-    p = fusion.fuse(heard, wave.p, lambda s: filtered(s, passband, fps, ops.bandpass), fps, wave.rate_hz)
+    p = fusion.fuse(heard, wave.p, in_band, fps, wave.rate_hz)
     wave = replace(wave, p=p / max(float(p.std()), 1e-12), rate_hz=mean_rate(p, fps, passband))
-    p_band = filtered(wave.p, passband, fps, ops.bandpass)
+    p_band = in_band(wave.p)
+    log_band = evidence.log_band
+    del evidence  # it is most of the memory
     evidence = regression.level(regression.weigh(cells, log_band, p_band, fps, ops), start)
     skin = regression.refine(prior, evidence, p_band, fps, ops)
     beta = amplitude.amplitudes(cells, skin, evidence, p_band, fps, ops)
     return Estimate(wave, skin, beta, z, agreement, amplitude.presence(agreement, z, wave.rate_hz, passband))
 
 
+def search(cells: np.ndarray, start: np.ndarray, p_band: np.ndarray, passband, fps: float, ops: Ops):
+    """A map (T, h, w) of the skin from the seed `start`, and the evidence, without the head's sway, for and against."""
+    near = seed.gate(start, ops)
+    colour = SkinColour(np.log(cells + np.float32(DELTA)))
+    first = skin_map(start, near, colour)
+    log_band = band_of(cells, passband, fps, ops)
+    residual = regression.unexplained(log_band[..., 1:2], p_band, fps, ops)[..., 0]
+    swaying = sway.fit(cells, first, log_band, sway.weights(cells, first, residual, fps, ops))
+    log_band = sway.steady(cells, np.minimum(first, 1), log_band, swaying.shift)
+    evidence = regression.level(regression.weigh(cells, log_band, p_band, fps, ops), start)
+
+    first = regression.likelier((first, start * first, start), evidence, p_band)
+    beats = regression.refine(first, evidence, p_band, fps, ops)
+    prior = skin_map(start * scaled(beats, 90), near, colour)
+    return regression.likelier((prior, beats), evidence, p_band), evidence
+
+
+def band_of(cells: np.ndarray, passband: tuple[float, float], fps: float, ops: Ops) -> np.ndarray:
+    """The log of the cells (T, h, w, 3) in a passband."""
+    return ops.bandpass(np.log(cells + np.float32(DELTA)), butterworth(passband, fps))
+
+
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Of two series without mean (T,), leaving out nothing; 0 where one of them is 0."""
+    """Of two series without a mean (T,); 0 where one of them is 0."""
     return float(a @ b / np.sqrt(max(float(a @ a) * float(b @ b), 1e-30)))

@@ -31,7 +31,7 @@ def witnesses(
 
     log_wide (T, h, w, 3): the log cells, band-passed for a pulse with its harmonics; skin (T, h, w) the map so far.
     """
-    weight = sway.weights(cells, skin, evidence.residual[..., 1], fps, ops)
+    weight = sway.weights(cells, skin, evidence.residual, fps, ops)
     mean, trust = amplitude.skin_signal(cells, skin, evidence, fps, ops)
     slope, covariance = amplitude.regress(mean, trust, p_band, fps)
     wide = sway.fit(cells, skin, log_wide, weight)

@@ -20,8 +20,8 @@ FAINTEST = 3e-4  # relative amplitude below which the regression only adds noise
 
 @dataclass(frozen=True)
 class Evidence:
-    """In-band log signal L (T, h, w, 3), what p leaves of it, and per cell the channels' weights S^-1 v (T, h, w, 3),
-    the combination v'S^-1 L (T, h, w) and its precision v'S^-1 v (T, h, w)."""
+    """In-band log signal L (T, h, w, 3), what p leaves of green in it (T, h, w), and per cell the channels' weights
+    S^-1 v (T, h, w, 3), the combination v'S^-1 L (T, h, w) and its precision v'S^-1 v (T, h, w)."""
 
     log_band: np.ndarray
     residual: np.ndarray
@@ -44,8 +44,10 @@ def weigh(cells: np.ndarray, log_band: np.ndarray, p_band: np.ndarray, fps: floa
             product = box(residual[..., a] * residual[..., b], COVARIANCE_SECONDS, fps, ops)
             noise[a, b] = ops.smooth_space(product, 1.0)
         noise[a, a] = noise[a, a] + (3e-7 + (QUANTISATION / (cells[..., a] + 4)) ** 2)
+    green = np.ascontiguousarray(residual[..., 1])
+    del residual
     weights = np.stack(solve(noise), -1)
-    return Evidence(log_band, residual, weights, np.einsum("thwc,thwc->thw", log_band, weights), weights @ V)
+    return Evidence(log_band, green, weights, np.einsum("thwc,thwc->thw", log_band, weights), weights @ V)
 
 
 def unexplained(log_band: np.ndarray, p_band: np.ndarray, fps: float, ops: Ops) -> np.ndarray:
