@@ -42,7 +42,7 @@ class Case:
     @property
     def per_frame(self) -> bool:
         """Frames are spread over threads one by one; a series is spread by the kernel itself."""
-        return self.kernel in ("downsample_bicubic", "upsample_add")
+        return self.kernel in ("downsample_bicubic", "upsample_add", "upsample_scaled_add")
 
     def ours(self) -> Callable[..., Any]:
         return getattr(cpu, self.kernel)
@@ -64,6 +64,14 @@ def _upsample(*shape: int) -> Callable[[np.random.Generator], list[tuple]]:
     def make(rng: np.random.Generator) -> list[tuple]:
         change = rng.normal(0, 5, (*CELLS, *shape[2:])).astype(np.float32)
         return [(frame, change, 0, 255) for frame in _frames(shape, rng)]
+
+    return make
+
+
+def _upsample_scaled(*shape: int) -> Callable[[np.random.Generator], list[tuple]]:
+    def make(rng: np.random.Generator) -> list[tuple]:
+        change = rng.normal(0, 0.03, CELLS).astype(np.float32)
+        return [(frame, frame.copy(), change, -8.0) for frame in _frames(shape, rng)]
 
     return make
 
@@ -126,6 +134,8 @@ CASES = [
     Case("upsample + add 1080x1920x3", "upsample_add", _upsample(1080, 1920, 3), _ADDERS, 1e-4,
          (Target("OpenCV", 5), Target("copy", 0.5)), _CACHED),
     Case("upsample + add 480x640", "upsample_add", _upsample(480, 640), _ADDERS, 1e-4, (Target("OpenCV", 5),), _CACHED),
+    Case("upsample x light 480x640", "upsample_scaled_add", _upsample_scaled(480, 640), ("OpenCV",), 1e-4,
+         (Target("OpenCV", 5),), _CACHED),
     Case("smooth over time 300x36x36, 15", "smooth_time", _maps(15), ("SciPy",), 1e-6),
     Case("smooth over space 300x36x36, 1.2", "smooth_space", _maps(1.2), ("SciPy", "OpenCV"), 2e-6),
 ]  # fmt: skip

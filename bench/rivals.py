@@ -151,6 +151,21 @@ def opencv_upsample(frame: np.ndarray, change: np.ndarray, low: int, high: int) 
     return run
 
 
+@rival("OpenCV", "upsample_scaled_add")
+def opencv_upsample_scaled(frame: np.ndarray, light: np.ndarray, change: np.ndarray, offset: float) -> Call:
+    import cv2
+
+    out, wide, lit = np.empty_like(frame), np.empty(frame.shape, np.float32), np.empty(light.shape, np.float32)
+
+    def run() -> None:
+        cv2.resize(change, frame.shape[1::-1], dst=wide, interpolation=cv2.INTER_CUBIC)
+        cv2.add(light, offset, dst=lit, dtype=cv2.CV_32F)
+        cv2.multiply(wide, lit, dst=wide)
+        cv2.add(frame, wide, dst=out, dtype=cv2.CV_8U)
+
+    return run
+
+
 @rival("copy", "upsample_add")
 def copy_frame(frame: np.ndarray, change: np.ndarray, low: int, high: int) -> Call:
     out = np.empty_like(frame)
