@@ -207,12 +207,12 @@ def test_threads_do_not_change_the_pyramid():
 def test_fast_lengths_are_short_and_have_small_factors():
     for n in range(1, 700):
         m = fast_length(n)
-        assert max(n, 4) <= m <= max(4, n * 1.25 + 1)
+        assert n <= m <= 1.2 * n + 7 and m % (8 if m > 16 else 4) == 0
         for factor in (2, 3, 5, 7):
             while m % factor == 0:
                 m //= factor
         assert m == 1
-    assert [fast_length(n) for n in (123, 491, 657, 1079, 1919)] == [128, 512, 672, 1080, 1920]
+    assert [fast_length(n) for n in (1, 123, 491, 657, 1079, 1919)] == [4, 128, 504, 672, 1080, 1920]
 
 
 def test_bad_plans_and_arguments_are_refused_in_the_callers_terms():
