@@ -31,7 +31,7 @@ def render(path, *, seed: int = 7, progress=False, overwrite: bool = False, loss
     truth = check_destination(Path(path).with_suffix(".npz"), (), (".npz",), overwrite)
     height, width = settings.size
     writer = Writer(path, array_info(height, width, settings.fps, "gbrp" if lossless else "yuv420p"),
-                    lossless=lossless, overwrite=overwrite, crf=quality)  # fmt: skip
+                    lossless=lossless, overwrite=overwrite, crf=quality, threads=threads or 0)  # fmt: skip
     shot = Shot(seed, settings)
     with writer, Progress(shot.n, "render", progress) as bar:
         for frame, _ in shot.frames(threads):

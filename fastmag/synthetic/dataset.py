@@ -15,7 +15,9 @@ from fastmag.files import WholeFile
 from fastmag.processes import pool
 from fastmag.progress import Progress
 from fastmag.synthetic.cast import Recording, recordings
+from fastmag.synthetic.mesh import load_mesh
 from fastmag.synthetic.settings import Settings
+from fastmag.synthetic.wave_files import excerpt
 from fastmag.video import DEFAULT_CRF
 
 
@@ -24,7 +26,7 @@ class Plan:
     """All that decides what is rendered: the same plan gives the same videos.
 
     people, tasks, seed: of cast.recordings; options: fields of Settings for every recording, such as seconds, fps and
-    size; lossless, quality: of the videos. Raises InputError where Settings or recordings do.
+    size; lossless, quality: of the videos. Raises InputError where Settings, recordings, a wave or a mesh do.
     """
 
     people: int = 25
@@ -36,7 +38,13 @@ class Plan:
 
     def __post_init__(self) -> None:
         recordings(self.seed, self.people, self.tasks)
-        Settings(**self.options)
+        settings = Settings(**self.options)
+        n = round(settings.seconds * settings.fps)
+        for spec, kind in ((settings.wave, "pulse"), (settings.breath_wave, "breath")):
+            if spec is not None:
+                excerpt(np.random.default_rng(0), spec, kind, n, settings.fps)
+        if settings.head is not None:
+            load_mesh(settings.head)
         for name in ("task", "person"):
             if name in self.options:
                 raise InputError(f"a data set has every {name} of its cast; leave out the option {name}")

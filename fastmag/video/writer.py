@@ -34,6 +34,7 @@ class Writer:
     KeyboardInterrupt too, removes it.
     `codec`: None for the container's usual (H.264; VP9 in .webm), h264, hevc, vp9, av1, ffv1, or an FFmpeg encoder.
     `crf`: constant quality, smaller is better. `lossless`: every sample is kept, or InputError.
+    `threads`: of the encoder, 0 for its own choice; with 1 the same frames always give the same file.
     Raises InputError before work starts where the destination or the encoding is impossible."""
 
     def __init__(
@@ -47,12 +48,13 @@ class Writer:
         preset: str = DEFAULT_PRESET,
         lossless: bool = False,
         overwrite: bool = False,
+        threads: int = 0,
     ):
         inputs = [p for p in (source, info.path) if p is not None]
         self.destination = check_destination(destination, inputs, EXTENSIONS, overwrite)
         self.info = info
         self.source = Path(source) if source is not None else None
-        self._overwrite = overwrite
+        self._overwrite, self._threads = overwrite, threads
         self._encoding = choose_encoding(self.destination.suffix.lower(), info, codec, crf, preset, lossless)
         self._target = planar_format(self._encoding.pix_fmt)
         self._grid = self._encoding.container == "avi"
@@ -111,7 +113,7 @@ class Writer:
                 f"{plan.encoder} does not fit into {self.destination.suffix}: choose another codec or an .mkv name"
             ) from error
         stream.width, stream.height, stream.pix_fmt = info.width, info.height, plan.pix_fmt
-        stream.thread_type = "AUTO"
+        stream.thread_type, stream.thread_count = "AUTO", self._threads
         stream.codec_context.flags |= int(av.codec.context.Flags.frame_duration)
         stream.codec_context.time_base = stream.time_base = self._time_base
         self._tag(stream)
