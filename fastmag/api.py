@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from fastmag import backends, deepmag, models
-from fastmag.baselines import evm, vam
+from fastmag.baselines import evm, phase_evm, vam
 from fastmag.errors import DamagedVideo, InputError
 from fastmag.gradients import InputGradient
-from fastmag.params import EvmColor, EvmMotion, Params, Pulse, VamColor
+from fastmag.params import EvmColor, EvmMotion, Params, PhaseEvm, Pulse, VamColor, VamMotion
 from fastmag.passes import Outcome
 from fastmag.presets import method as method_of
 from fastmag.progress import Stages
@@ -177,4 +177,6 @@ PIPELINES: dict[type, Callable[..., Outcome]] = {
     EvmColor: evm.magnify_color,
     EvmMotion: evm.magnify_motion,
     VamColor: vam.magnify_color,
+    VamMotion: vam.magnify_motion,
+    PhaseEvm: phase_evm.magnify,
 }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from fastmag.errors import InputError
-from fastmag.params import EvmColor, EvmMotion, Params, Pulse, VamColor
+from fastmag.params import EvmColor, EvmMotion, Params, PhaseEvm, Pulse, VamColor, VamMotion
 
 METHODS: dict[str, Params] = {
     "pulse": Pulse(),  # passband: Chen and McDuff 2018, section 3.2; alpha: ours, a flush that is seen at a glance
     "evm-color": EvmColor(),  # passband and level: those of the pulse in Chen and McDuff 2018; alpha: as for pulse
     "evm-motion": EvmMotion(),  # passband: breathing in Chen and McDuff 2018; lambda_c and chroma: MIT's baby
     "vam-color": VamColor(),  # frequency: the pulse's in Chen and McDuff 2018, section 4; level: EVM's
+    "vam-motion": VamMotion(),  # frequency: breathing there; alpha: cat_toy in Zhang et al. 2017; sigma: as phase-evm
+    "phase-evm": PhaseEvm(),  # passband: breathing in Chen and McDuff 2018; sigma: woman in Wadhwa et al. 2013
 }
 
 # Wu et al. 2012, the settings of the released reproduceResults script, by the clips' names there
@@ -26,13 +28,30 @@ _MIT: dict[str, Params] = {
     "evm/guitar-e": EvmMotion(alpha=50, lambda_c=10, temporal="ideal", passband=(72, 92), fs=600, chroma=0),
     "evm/guitar-a": EvmMotion(alpha=100, lambda_c=10, temporal="ideal", passband=(100, 120), fs=600, chroma=0),
 }
+# Wadhwa et al. 2013, the settings of the released reproduceResults script
+_PHASE: dict[str, Params] = {
+    "phase/crane": PhaseEvm(alpha=100, passband=(0.2, 0.25), sigma=5),
+    "phase/car-engine": PhaseEvm(alpha=15, passband=(15, 25), sigma=3),
+    "phase/guitar": PhaseEvm(alpha=25, passband=(72, 92), sigma=2, fs=600),
+    "phase/woman": PhaseEvm(alpha=15, passband=(0.35, 0.71), sigma=3),
+    "phase/baby": PhaseEvm(alpha=20, temporal="iir", rates=(0.4, 0.04), sigma=5),
+}
+# Zhang et al. 2017, the settings of the released script
+_VAM: dict[str, Params] = {
+    "vam/syn-ball": VamMotion(alpha=5, frequency=10 / 3, acceleration="dog"),
+    "vam/cat-toy": VamMotion(alpha=8, frequency=4, acceleration="int"),
+    "vam/gun": VamMotion(alpha=8, frequency=8, acceleration="dog"),
+    "vam/bottle": VamMotion(alpha=8, frequency=4, acceleration="int"),
+}
 # Chen and McDuff 2018, section 4: the passbands and frequencies that the methods were given there
 _PAPER: dict[str, Params] = {
     "evm/pulse": EvmColor(passband=(0.7, 2.5)),
     "vam/pulse": VamColor(frequency=1.3),
     "evm/breathing": EvmMotion(passband=(0.16, 0.5)),
+    "phase/breathing": PhaseEvm(passband=(0.16, 0.5)),
+    "vam/breathing": VamMotion(frequency=0.28),
 }
-PRESETS: dict[str, Params] = _MIT | _PAPER
+PRESETS: dict[str, Params] = _MIT | _PHASE | _VAM | _PAPER
 
 
 def method(name_or_params: str | Params) -> Params:

@@ -79,6 +79,22 @@ def ideal(passband: tuple[float, float], series: np.ndarray, fps: float, *, one_
     return band / 2 if one_sided else band
 
 
+def windowed(passband: tuple[float, float], series: np.ndarray, fps: float) -> np.ndarray:
+    """Series (T, n) through a zero-phase band-pass as long as they are: a sinc in a Hamming window, as MATLAB's fir1.
+
+    The series are taken to repeat. The band's middle keeps its amplitude.
+    """
+    from scipy.fft import irfft, rfft
+    from scipy.signal import firwin
+
+    count = len(series)
+    length = count - 1 + count % 2
+    taps = np.zeros(count)
+    taps[:length] = firwin(length, passband, pass_zero=False, fs=fps)
+    response = rfft(np.roll(taps, -(length // 2))).real.astype(series.dtype)
+    return irfft(rfft(series - series.mean(axis=0), axis=0) * response[:, None], count, axis=0)
+
+
 def shortest(passband: tuple[float, float], fps: float) -> int:
     """Fewest frames that a passband can be told from: two periods of its low end."""
     return int(np.ceil(2 * fps / passband[0])) + 1

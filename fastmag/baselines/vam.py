@@ -10,10 +10,11 @@ import numpy as np
 
 from fastmag import passes
 from fastmag.baselines.level import Level, attenuated
+from fastmag.baselines.phase_view import PhaseView
 from fastmag.baselines.streams import whole
 from fastmag.errors import InputError
 from fastmag.ops import Ops
-from fastmag.params import VamColor
+from fastmag.params import PYRAMIDS, VamColor, VamMotion
 from fastmag.passes import Outcome
 
 
@@ -23,14 +24,34 @@ def magnify_color(source, sink, params: VamColor, ops: Ops, progress: passes.Pro
     The paper's colour variant was never released: this is its filter on the level that EVM uses.
     Raises InputError where the clip is too short or too slow for the frequency.
     """
+    return _accelerate(
+        source,
+        sink,
+        Level(source.picture, ops, params.level, params.alpha * attenuated(params.chroma)),
+        params,
+        progress,
+    )
+
+
+def magnify_motion(source, sink, params: VamMotion, ops: Ops, progress: passes.Progress = passes.silent) -> Outcome:
+    """VAM for motion: alpha times the acceleration of the local phase of the luma, added to it.
+
+    Raises InputError where the clip is too short, too slow or too small.
+    """
+    view = PhaseView(
+        source.picture, ops, params.alpha, params.sigma, PYRAMIDS[params.pyramid], attenuate=False, keep=False
+    )
+    return _accelerate(source, sink, view, params, progress)
+
+
+def _accelerate(source, sink, view, params: VamColor | VamMotion, progress: passes.Progress) -> Outcome:
     fs = params.fs or source.fps
     check_frequency(params.frequency, fs)
-    level = Level(source.picture, ops, params.level, params.alpha * attenuated(params.chroma))
 
     def accelerations(series: np.ndarray, rate: float) -> np.ndarray:
         return centred(series, acceleration(params.frequency, rate, params.acceleration))
 
-    count = whole(source, sink, level, accelerations, fs, shortest(params.frequency, fs), progress)
+    count = whole(source, sink, view, accelerations, fs, shortest(params.frequency, fs), progress)
     return Outcome(count, said(params.frequency, params.acceleration, params.alpha, fs))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import click
 
-from fastmag.params import ACCELERATIONS, COMPATS, FORMS, RULES, TEMPORALS
+from fastmag.params import ACCELERATIONS, COMPATS, FILTERS, FORMS, PYRAMIDS, RULES
 from fastmag.presets import METHODS
 
 
@@ -34,7 +34,8 @@ TYPES = {
     "roi": Numbers(int, "X,Y,W,H"), "n_steps": int, "model": click.Path(), "alpha": float, "step_size": float,
     "strength": float, "level": int, "chroma": float, "fs": float, "compat": click.Choice(COMPATS),
     "frequency": float, "acceleration": click.Choice(ACCELERATIONS),
-    "lambda_c": float, "temporal": click.Choice(TEMPORALS), "rates": Numbers(float, "FAST,SLOW"),
+    "pyramid": click.Choice(list(PYRAMIDS)), "sigma": float, "attenuate": bool,
+    "lambda_c": float, "temporal": click.Choice(FILTERS), "rates": Numbers(float, "FAST,SLOW"),
 }  # fmt: skip
 
 
@@ -54,7 +55,8 @@ def fields_as_flags(methods: Iterable[str] = tuple(METHODS), only: tuple[str, ..
     def decorate(command):
         for name, by_text in reversed(texts.items()):
             said = "; ".join(text + _whose(owners, methods) for text, owners in by_text.items())
-            command = click.option(flag_of(name), name, type=TYPES[name], help=said)(command)
+            kind = {"is_flag": True} if TYPES[name] is bool else {"type": TYPES[name]}
+            command = click.option(flag_of(name), name, help=said, **kind)(command)
         return command
 
     return decorate

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fastmag.errors import InputError
 from fastmag.params import fields
 from fastmag.params.fields import FS, ROI, Switch, flag
 
@@ -71,15 +70,9 @@ class EvmMotion:
         fields.check_above(self, "lambda_c", 0)
         fields.check_choice(self, "compat", COMPATS)
         if self.temporal == "iir":
-            self._check_rates()
+            fields.check_rates(self, DEFAULT_RATES)
         else:
             object.__setattr__(self, "passband", DEFAULT_PASSBAND if self.passband is None else self.passband)
             fields.check_passband(self)
         fields.check_above(self, "fs", 0)
         fields.check_roi(self)
-
-    def _check_rates(self) -> None:
-        rates = fields.numbers(DEFAULT_RATES if self.rates is None else self.rates, 2, float, "rates", "FAST,SLOW")
-        if not 0 < rates[1] < rates[0] <= 1:
-            raise InputError(f"rates must be FAST,SLOW with 0 < SLOW < FAST <= 1; got {rates[0]:g},{rates[1]:g}")
-        object.__setattr__(self, "rates", rates)

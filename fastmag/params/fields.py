@@ -53,6 +53,14 @@ def check_passband(params) -> None:
         raise InputError(f"passband must be LOW < HIGH, both above 0 Hz; got {low:g}-{high:g}: swap or correct them")
 
 
+def check_rates(params, default: tuple[float, float]) -> None:
+    """Make `rates` a pair of floats. Raises InputError unless 0 < slow < fast <= 1."""
+    rates = numbers(default if params.rates is None else params.rates, 2, float, "rates", "FAST,SLOW")
+    if not 0 < rates[1] < rates[0] <= 1:
+        raise InputError(f"rates must be FAST,SLOW with 0 < SLOW < FAST <= 1; got {rates[0]:g},{rates[1]:g}")
+    object.__setattr__(params, "rates", rates)
+
+
 def check_roi(params) -> None:
     """Make `roi` None or four integers. Raises InputError where it is no rectangle."""
     if params.roi is None:

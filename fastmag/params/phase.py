@@ -1,0 +1,83 @@
+"""Phase-based motion magnification (Wadhwa et al. 2013), and VAM on phase (Zhang et al. 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastmag.errors import InputError
+from fastmag.params import fields
+from fastmag.params.evm import DEFAULT_PASSBAND, DEFAULT_RATES
+from fastmag.params.fields import FS, ROI, Switch, flag
+from fastmag.params.vam import ACCELERATION, ACCELERATIONS, ALPHA
+
+FILTERS = ("fir", "ideal", "butterworth", "iir")
+PYRAMIDS: dict[str, dict] = {"octave": {}, "half-octave": {"orientations": 8, "octaves": 0.5}}
+PYRAMID = "octave (4 orientations) or half-octave (8: larger motions, slower)"
+SIGMA = "samples of a subband over which the phase is smoothed, weighted by amplitude; 0 for none"
+
+
+@dataclass(frozen=True)
+class PhaseEvm:
+    """Phase-based EVM: the local phase of a complex steerable pyramid, filtered over time, times alpha.
+
+    Raises InputError for values out of range, and for a value that the chosen temporal filter would ignore.
+    """
+
+    SWITCH: ClassVar[Switch] = (
+        "temporal",
+        {"iir": ("passband",), **dict.fromkeys(("fir", "ideal", "butterworth"), ("rates",))},
+    )
+
+    alpha: float = flag(10.0, "motion in the passband grows (1 + alpha) times, up to a quarter of a wavelength")
+    temporal: str = flag(
+        "fir", "fir (zero phase, as long as the clip), ideal; butterworth and iir look back alone and keep nothing"
+    )
+    passband: tuple[float, float] | None = flag(None, "hertz to magnify; 0.16,0.5 by default")
+    rates: tuple[float, float] | None = flag(None, "iir: weights of the newest frame, FAST,SLOW; 0.4,0.05 by default")
+    pyramid: str = flag("octave", PYRAMID)
+    sigma: float = flag(3.0, SIGMA)
+    attenuate: bool = flag(False, "hold still what moves outside the passband")
+    fs: float | None = flag(None, FS)
+    roi: tuple[int, int, int, int] | None = flag(None, ROI)
+
+    def __post_init__(self) -> None:
+        fields.check_choice(self, "temporal", FILTERS)
+        fields.check_switch(self)
+        fields.check_numbers(self, {"alpha": 0, "sigma": 0})
+        fields.check_choice(self, "pyramid", PYRAMIDS)
+        if self.temporal == "iir":
+            fields.check_rates(self, DEFAULT_RATES)
+        else:
+            object.__setattr__(self, "passband", DEFAULT_PASSBAND if self.passband is None else self.passband)
+            fields.check_passband(self)
+        if not isinstance(self.attenuate, bool):
+            raise InputError(f"attenuate must be True or False; got {self.attenuate!r}")
+        fields.check_above(self, "fs", 0)
+        fields.check_roi(self)
+
+
+@dataclass(frozen=True)
+class VamMotion:
+    """VAM for motion: the acceleration of the local phase, times alpha. Steady motion stays as it is.
+
+    Raises InputError for values out of range.
+    """
+
+    SWITCH: ClassVar[Switch] = ("", {})
+
+    alpha: float = flag(8.0, ALPHA)
+    frequency: float = flag(0.28, "hertz of the change to magnify")
+    acceleration: str = flag("dog", ACCELERATION)
+    pyramid: str = flag("octave", PYRAMID)
+    sigma: float = flag(3.0, SIGMA)
+    fs: float | None = flag(None, FS)
+    roi: tuple[int, int, int, int] | None = flag(None, ROI)
+
+    def __post_init__(self) -> None:
+        fields.check_numbers(self, {"alpha": 0, "sigma": 0})
+        fields.check_above(self, "frequency", 0)
+        fields.check_choice(self, "acceleration", ACCELERATIONS)
+        fields.check_choice(self, "pyramid", PYRAMIDS)
+        fields.check_above(self, "fs", 0)
+        fields.check_roi(self)
