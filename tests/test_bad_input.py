@@ -124,7 +124,7 @@ def test_too_few_frames(capsys, tmp_path, beating, count, method):
         (["--method", "vam-motion", "--sigma", "-1"], "at least 0"),
         (["--method", "phase-evm", "--pyramid", "cubic"], "cubic"),
         (["--method", "phase-evm", "--rates", "0.4,0.1"], "no meaning in the fir filter"),
-        (["--method", "phase-evm", "--temporal", "iir", "--roi", "0,0,7,7"], "at least 8 pixels"),
+        (["--method", "phase-evm", "--temporal", "iir", "--roi", "0,0,5,5"], "at least 8 pixels"),
         (["--method", "phase-evm", "--attenuate"], "longer clip"),
         (["--method", "vam-color", "--frequency", "-1"], "above 0"),
         (["--method", "evm-motion", "--rates", "0.4,0.1"], "rates has no meaning"),
