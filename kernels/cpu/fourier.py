@@ -180,19 +180,25 @@ def _rows(x, n, row, start, stop, radices, twiddles, a, b, flip):
 
 
 @kernel
-def _transform(boxes, first, parts, row, down, down_twiddles, across, across_twiddles, a, b, flip):
-    """Boxes (K, h * row): lines of the axis first[k] within parts[k], the other axis whole; backwards where flipped."""
+def _transform(boxes, first, parts, alone, row, down, across, work, flip):
+    """Boxes (K, h * row): lines of the axis first[k] within parts[k], the other axis whole unless these stand alone.
+
+    down and across hold the passes of either axis (see Length). Backwards where flipped.
+    """
+    a, b = work[0], work[1]
     for k in range(boxes.shape[0]):
         x = boxes[k]
         h, w = x.shape[0] // row, row // 2
         for step in range(2):
             partly = step == flip
+            if alone and not partly:
+                continue
             if (first[k] == 0) == partly:
                 for start, stop in parts[k] if partly else _WHOLE:
-                    _columns(x, h, row, start, min(stop, w), down, down_twiddles, a, b, flip)
+                    _columns(x, h, row, start, min(stop, w), down[0], down[1], a, b, flip)
             else:
                 for start, stop in parts[k] if partly else _WHOLE:
-                    _rows(x, w, row, start, min(stop, h), across, across_twiddles, a, b, flip)
+                    _rows(x, w, row, start, min(stop, h), across[0], across[1], a, b, flip)
 
 
 class Lines(NamedTuple):
@@ -239,7 +245,9 @@ def columns(x: NDArray, stop: int, flip: int, work: NDArray) -> None:
     """The columns 0 ... stop of x (n, m) complex64 in place, no scale; forward if flip is 1, inverse if it is 0."""
     down = length(len(x))
     assert down is not None
-    _columns(x.view(np.float32).reshape(-1), len(x), 2 * x.shape[1], 0, stop, *down, work[0], work[1], flip)
+    rows = x.view(np.float32)
+    part = np.array([[[0, stop]]])
+    _transform(rows.reshape(1, -1), np.zeros(1, np.int64), part, True, rows.shape[1], down, down, work, flip)
 
 
 def _run(boxes: NDArray, lines: Lines, work: NDArray, flip: int) -> None:
@@ -247,4 +255,4 @@ def _run(boxes: NDArray, lines: Lines, work: NDArray, flip: int) -> None:
     down, across = length(h), length(w)
     assert down is not None and across is not None
     flat = boxes.view(np.float32).reshape(count, -1)
-    _transform(flat, lines.first, lines.parts, 2 * w, *down, *across, work[0], work[1], flip)
+    _transform(flat, lines.first, lines.parts, False, 2 * w, down, across, work, flip)
