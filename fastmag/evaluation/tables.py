@@ -60,7 +60,7 @@ def magnifying(rows: Sequence[Row]) -> str:
     """How near each method comes to the true magnified clip."""
     head = (
         "task", "method", "clips", "dB above nothing, mean / worst", "at matched gain", "gain, mean", "correlation",
-        "per block", "gain / alpha, lowest - highest", "leak, mean / worst", "to the true clip, dB", "SSIM",
+        "per pixel", "per block", "gain / alpha, lowest - highest", "leak, mean / worst", "to the true clip, dB", "SSIM",
     )  # fmt: skip
     lines = []
     for task, method, of in groups(rows):
@@ -68,7 +68,7 @@ def magnifying(rows: Sequence[Row]) -> str:
         lines.append((
             task, method, len(of), mean_worst(of, "above_nothing", np.min, "+.1f"),
             mean(of, "above_nothing_matched", "+.1f"), mean(of, "gain"), mean(of, "correlation", ".3f"),
-            mean(of, "block_correlation", ".3f"),
+            mean(of, "pixel_correlation", ".3f"), mean(of, "block_correlation", ".3f"),
             f"{shares.min():.2f} - {shares.max():.2f}" if len(shares) else "-",
             mean_worst(of, "leak", np.max, ".3f"), mean(of, "psnr_true", ".1f"), mean(of, "ssim_true", ".4f"),
         ))  # fmt: skip
