@@ -60,7 +60,8 @@ def magnifying(rows: Sequence[Row]) -> str:
     """How near each method comes to the true magnified clip."""
     head = (
         "task", "method", "clips", "dB above nothing, mean / worst", "at matched gain", "gain, mean", "correlation",
-        "per pixel", "per block", "gain / alpha, lowest - highest", "leak, mean / worst", "to the true clip, dB", "SSIM",
+        "per pixel", "per block", "gain / alpha, lowest - highest", "leak, mean / worst",
+        "to the true clip, dB", "SSIM",
     )  # fmt: skip
     lines = []
     for task, method, of in groups(rows):
