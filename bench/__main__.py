@@ -1,4 +1,4 @@
-"""python -m bench [run|kernels|pyramid|pipeline|table]: measure against the rivals, or print the README's tables."""
+"""python -m bench [run|kernels|pyramid|pipeline|render|table]: measure against rivals, or print the tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 KERNELS, PIPELINE = RESULTS / "kernels-cpu.json", RESULTS / "pipeline-cpu.json"
-PYRAMID = RESULTS / "pyramid-cpu.json"
+PYRAMID, RENDER = RESULTS / "pyramid-cpu.json", RESULTS / "render-cpu.json"
 
 
 def table(record: dict[str, Any]) -> str:
@@ -64,6 +64,15 @@ def measure_pipeline(options: argparse.Namespace) -> None:
     write(PIPELINE, {**about, **pipeline.run(options.rounds)})
 
 
+def measure_render(options: argparse.Namespace) -> None:
+    """Time the rendering of people and write its record."""
+    from bench import render
+    from bench.runner import commit, machine
+
+    about = {"commit": commit(), "date": time.strftime("%Y-%m-%d"), "machine": machine()}
+    write(RENDER, {**about, **render.run(options.rounds)})
+
+
 def write(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
@@ -72,16 +81,18 @@ def write(path: Path, record: dict[str, Any]) -> None:
 
 def tables() -> str:
     """All records as Markdown, as far as they are there."""
-    from bench import pipeline
+    from bench import pipeline, render
 
-    found = [(PIPELINE, pipeline.table), (KERNELS, table), (PYRAMID, table)]
+    found = [(PIPELINE, pipeline.table), (KERNELS, table), (PYRAMID, table), (RENDER, render.table)]
     return "\n\n".join(show(json.loads(path.read_text())) for path, show in found if path.exists())
 
 
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=("run", "kernels", "pyramid", "pipeline", "table"), default="run")
+    parser.add_argument(
+        "command", nargs="?", choices=("run", "kernels", "pyramid", "pipeline", "render", "table"), default="run"
+    )
     parser.add_argument(
         "--only", nargs="*", default=[], metavar="WORDS", help="kernels whose name contains one of these"
     )
@@ -94,6 +105,8 @@ def main() -> None:
         measure_kernels(options)
     if options.command in ("run", "pyramid"):
         measure_pyramid(options)
+    if options.command in ("run", "render"):
+        measure_render(options)
     print(tables())
 
 
