@@ -207,6 +207,10 @@ class Lines(NamedTuple):
     first: NDArray[np.int64]
     parts: NDArray[np.int64]
 
+    def of(self, chosen: slice) -> Lines:
+        """Those of some of the spectra."""
+        return Lines(self.first[chosen], self.parts[chosen])
+
 
 def filled(masks: NDArray) -> Lines:
     """The lines that hold anything of masks (K, h, w), frequencies in the order of fftfreq, in whole groups of lanes.

@@ -7,8 +7,8 @@ Residuals stay in the spectrum.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,13 +19,17 @@ from fastmag.errors import InputError
 from fastmag.kernels.cpu import fourier
 from fastmag.kernels.cpu._arrays import writing
 from fastmag.kernels.cpu._jit import kernel
-from fastmag.kernels.cpu._threads import spread
+from fastmag.kernels.cpu._threads import spread, threads
 from fastmag.pyramids import Steerable
 
 _COMPLEX: dict[np.dtype, np.dtype] = {
     np.dtype(np.float32): np.dtype(np.complex64),
     np.dtype(np.float64): np.dtype(np.complex128),
 }
+
+
+_EFFORT = 8
+"""A pixel's work, as so many elements of other kernels."""
 
 
 class _Filters(NamedTuple):
@@ -49,13 +53,13 @@ def _residual(plan: Steerable, dtype: np.dtype) -> NDArray:
 
 
 @kernel
-def _gather(spectrum, masks, height, reach, scale, line, box):
+def _gather(spectrum, masks, height, reach, scale, box):
     """box (K, h, 2 w) = the frame's half spectrum and its mirror image (line: a row of both) times masks and scale."""
     orientations, h, w = masks.shape
+    line = np.empty(2 * w, masks.dtype)
     for k in range(orientations):
         box[k, reach[0] + 1 : h - reach[0]] = 0
-    for x in range(line.shape[0]):
-        line[x] = 0
+    line[:] = 0
     for ky in range(-reach[0], reach[0] + 1):
         row = spectrum[ky if ky >= 0 else ky + height]
         mirrored = spectrum[-ky if ky <= 0 else height - ky]
@@ -98,15 +102,20 @@ def _add_folded(line, opposite, reach, scale, into):
 
 
 @kernel
-def _fold(box, masks, height, reach, scale, lines, spectrum):
-    """Add what the box (K, h, 2 w) holds, masked, and its conjugate mirror image to the frame's half spectrum."""
-    _sum(box, masks, 0, lines[0])
-    _add_folded(lines[0], lines[0], reach[1], scale, spectrum[0])
-    for ky in range(1, reach[0] + 1):
+def _fold(box, masks, height, reach, scale, spectrum, begin, end):
+    """Add what the box (K, h, 2 w) holds, masked, and its conjugate mirror image to the frame's half spectrum.
+
+    Of its rows those with frequencies begin ... end and their opposites.
+    """
+    lines = np.empty((2, 2 * masks.shape[2]), masks.dtype)
+    for ky in range(begin, end):
         _sum(box, masks, ky, lines[0])
-        _sum(box, masks, -ky, lines[1])
-        _add_folded(lines[0], lines[1], reach[1], scale, spectrum[ky])
-        _add_folded(lines[1], lines[0], reach[1], scale, spectrum[height - ky])
+        if ky == 0:
+            _add_folded(lines[0], lines[0], reach[1], scale, spectrum[0])
+        else:
+            _sum(box, masks, -ky, lines[1])
+            _add_folded(lines[0], lines[1], reach[1], scale, spectrum[ky])
+            _add_folded(lines[1], lines[0], reach[1], scale, spectrum[height - ky])
 
 
 @kernel
@@ -146,19 +155,29 @@ class _Transforms:
         self._down(spectrum, False)
         return fft.irfft(spectrum, self.shape[1], axis=1, norm="forward", overwrite_x=True, workers=1)
 
-    def inverse(self, box: NDArray, lines: fourier.Lines | None) -> None:
-        """Spectra (K, h, w) to subbands, in place."""
+    def inverse(self, box: NDArray, lines: fourier.Lines | None, chosen: slice) -> None:
+        """Spectra (K, h, w) of the chosen orientations to subbands, in place."""
         if lines is None:
             fft.ifft2(box, norm="forward", overwrite_x=True, workers=1)
         else:
-            fourier.inverse(box, lines, self.work)
+            fourier.inverse(box, lines.of(chosen), self.work)
 
-    def forward(self, box: NDArray, lines: fourier.Lines | None) -> None:
-        """Subbands (K, h, w) to spectra, in place, where a filter is not 0."""
+    def forward(self, box: NDArray, lines: fourier.Lines | None, chosen: slice) -> None:
+        """Subbands (K, h, w) of the chosen orientations to spectra, in place, where a filter is not 0."""
         if lines is None:
             fft.fft2(box, overwrite_x=True, workers=1)
         else:
-            fourier.forward(box, lines, self.work)
+            fourier.forward(box, lines.of(chosen), self.work)
+
+
+def _pieces(plan: Steerable, levels: int, frames: int) -> tuple[bool, list[tuple[int, slice]]]:
+    """Levels and orientations as they are worked on; orientation by orientation, with several threads, for few frames.
+
+    Orientations take turns outside, so that every thread gets some of the finest level.
+    """
+    if frames >= threads():
+        return False, [(i, slice(None)) for i in range(levels)]
+    return True, [(i, slice(k, k + 1)) for k in range(plan.orientations) for i in range(levels)]
 
 
 def _parts(x: NDArray) -> NDArray:
@@ -198,18 +217,27 @@ def steerable_analysis(
     kept = None if residual is None else _parts(writing(residual, (batch, H, W // 2 + 1), _COMPLEX[real]))
     filters, scale = [_filters(plan, level, real) for level in chosen], real.type(1 / (H * W))
 
+    whole, (split, pieces) = kept is not None, _pieces(plan, len(chosen), batch)
+
+    def fill(b: int, spectrum: NDArray, start: int, stop: int, transforms: _Transforms | None = None) -> None:
+        transforms = transforms or _Transforms(plan, filters, whole)
+        for i, k in pieces[start:stop]:
+            one, box = filters[i], subbands[i][b, k]
+            _gather(spectrum, one.masks[k], H, one.reach, scale, _parts(box))
+            transforms.inverse(box, one.lines, k)
+
     def analyse(start: int, stop: int) -> None:
-        transforms = _Transforms(plan, filters, kept is not None)
-        lines = [np.empty(2 * one.masks.shape[2], real) for one in filters]
+        transforms = _Transforms(plan, filters, whole)
         for b in range(start, stop):
             spectrum = _parts(transforms.spectrum(np.asarray(frames[b], real)))
             if kept is not None:
                 _weigh(spectrum, _residual(plan, real), scale, kept[b])
-            for one, line, subband in zip(filters, lines, subbands, strict=True):
-                _gather(spectrum, one.masks, H, one.reach, scale, line, _parts(subband[b]))
-                transforms.inverse(subband[b], one.lines)
+            if split:
+                spread(partial(fill, b, spectrum), len(pieces), 1, _EFFORT * frames[0].size)
+            else:
+                fill(b, spectrum, 0, len(pieces), transforms)
 
-    spread(analyse, batch, 1, frames.size)
+    _over_frames(analyse, batch, frames.size, split)
     return subbands
 
 
@@ -239,21 +267,40 @@ def steerable_synthesis(
     frames = writing(out, (batch, H, W), real)
     filters = [_filters(plan, level, real) for level in chosen]
 
+    whole, (split, pieces) = residual is not None, _pieces(plan, len(chosen), batch)
+
+    def spectra(b: int, boxes: list[NDArray], start: int, stop: int, transforms: _Transforms | None = None) -> None:
+        transforms = transforms or _Transforms(plan, filters, whole)
+        for i, k in pieces[start:stop]:
+            if not overwrite:
+                boxes[i][k] = subbands[i][b, k]
+            transforms.forward(boxes[i][k], filters[i].lines, k)
+
     def synthesise(start: int, stop: int) -> None:
-        transforms = _Transforms(plan, filters, residual is not None)
+        transforms = _Transforms(plan, filters, whole)
         spectrum = np.empty((H, W // 2 + 1), _COMPLEX[real])
-        lines = [np.empty((2, 2 * one.masks.shape[2]), real) for one in filters]
-        spare = [None if overwrite else np.empty_like(subband[0]) for subband in subbands]
+        boxes = [] if overwrite else [np.empty_like(subband[0]) for subband in subbands]
         for b in range(start, stop):
             spectrum[...] = 0 if residual is None else residual[b]
-            for one, line, subband, box in zip(filters, lines, subbands, spare, strict=True):
-                if box is None:
-                    box = subband[b]
+            boxes = [subband[b] for subband in subbands] if overwrite else boxes
+            if split:
+                spread(partial(spectra, b, boxes), len(pieces), 1, _EFFORT * frames[0].size)
+            else:
+                spectra(b, boxes, 0, len(pieces), transforms)
+            for box, one in zip(boxes, filters, strict=True):
+                given = _parts(box), one.masks, H, one.reach, real.type(0.25 / box[0].size), _parts(spectrum)
+                if split:
+                    spread(partial(_fold, *given), one.reach[0] + 1, 16, box.size)
                 else:
-                    box[...] = subband[b]
-                transforms.forward(box, one.lines)
-                _fold(_parts(box), one.masks, H, one.reach, real.type(0.25 / box[0].size), line, _parts(spectrum))
+                    _fold(*given, 0, one.reach[0] + 1)
             frames[b] = transforms.frame(spectrum)
 
-    spread(synthesise, batch, 1, frames.size)
+    _over_frames(synthesise, batch, frames.size, split)
     return frames
+
+
+def _over_frames(task: Callable[[int, int], None], batch: int, pixels: int, split: bool) -> None:
+    if split:
+        task(0, batch)
+    else:
+        spread(task, batch, 1, _EFFORT * pixels)
