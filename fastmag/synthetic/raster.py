@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from scipy.special import ndtri
 
-F = np.float32
+F, U = np.float32, np.uint32
 TONE_STEPS = 2048
 TONE_RANGE = 2.0
 
@@ -140,33 +140,35 @@ def _surface(mesh, i, x, y, texture, look, texel, total):
     """Add triangle i at (x, y), lit, to total (6,): level r g b, pulsation r g b."""
     faces, points = mesh
     key, tone = look
-    a, b, c = faces[i, 0], faces[i, 1], faces[i, 2]
+    a, b, c = U(faces[i, 0]), U(faces[i, 1]), U(faces[i, 2])  # unsigned: an index that cannot be negative is cheaper
     w1, w2 = _weights(points, a, b, c, x, y)
     w0 = F(1.0) - w1 - w2
     u = w0 * points[a, 2] + w1 * points[b, 2] + w2 * points[c, 2]
     v = w0 * points[a, 3] + w1 * points[b, 3] + w2 * points[c, 3]
     u = min(max(u, F(0.0)), F(texture.shape[1]) - F(1.001))
     v = min(max(v, F(0.0)), F(texture.shape[0]) - F(1.001))
-    column, row = int(u), int(v)
+    column, row = U(u), U(v)
+    right, below = U(column + 1), U(row + 1)
     fu, fv = u - F(column), v - F(row)
     p, q = (F(1.0) - fu) * (F(1.0) - fv), fu * (F(1.0) - fv)
     r, s = (F(1.0) - fu) * fv, fu * fv
     for k in range(8):
         texel[k] = (
             p * texture[row, column, k]
-            + q * texture[row, column + 1, k]
-            + r * texture[row + 1, column, k]
-            + s * texture[row + 1, column + 1, k]
+            + q * texture[row, right, k]
+            + r * texture[below, column, k]
+            + s * texture[below, right, k]
         )
     gloss = texel[6] * (w0 * points[a, 7] + w1 * points[b, 7] + w2 * points[c, 7])
     for k in range(3):
         diffuse = texel[k] * (w0 * points[a, 4 + k] + w1 * points[b, 4 + k] + w2 * points[c, 4 + k])
         x = max(diffuse + gloss * key[k], F(1e-6))
         at = min(x * F(TONE_STEPS / TONE_RANGE), F(TONE_STEPS - 1.001))
-        j = int(at)
+        j = U(at)
+        after = U(j + 1)
         f = at - F(j)
-        total[k] += tone[j, 0] + f * (tone[j + 1, 0] - tone[j, 0])
-        total[3 + k] += texel[3 + k] * (tone[j, 1] + f * (tone[j + 1, 1] - tone[j, 1])) * diffuse / x
+        total[k] += tone[j, 0] + f * (tone[after, 0] - tone[j, 0])
+        total[3 + k] += texel[3 + k] * (tone[j, 1] + f * (tone[after, 1] - tone[j, 1])) * diffuse / x
 
 
 @njit(nogil=True, fastmath=True, error_model="numpy", forceinline=True)
@@ -211,7 +213,10 @@ def shade(visible, mesh, texture, look, backdrop, gain, picture, pulsation):
             for r in range(top, top + n):
                 for c in range(left, left + n):
                     empty += face[r, c] < 0
-                    near, far = max(near, depth[r, c]), min(far, depth[r, c])
+            if empty == 0:
+                for r in range(top, top + n):
+                    for c in range(left, left + n):
+                        near, far = max(near, depth[r, c]), min(far, depth[r, c])
             total[:] = F(0.0)
             if empty == 0 and near - far < gap:
                 for k in range(n):
