@@ -17,6 +17,12 @@ RING = 96 << 20
 """Bytes of frames that take turns, so that a frame is not already in the cache as it never is in a video."""
 
 
+PER_FRAME = (
+    "downsample_bicubic", "downsample_gaussian", "upsample_add", "upsample_scaled_add", "pyramid_down",
+    "pyramid_up_add", "luma", "add_change",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Target:
     """At least `factor` times as fast as the rival on `threads` threads (below 1: at that share of its speed)."""
@@ -42,7 +48,7 @@ class Case:
     @property
     def per_frame(self) -> bool:
         """Frames are spread over threads one by one; a series is spread by the kernel itself."""
-        return self.kernel in ("downsample_bicubic", "upsample_add", "upsample_scaled_add")
+        return self.kernel in PER_FRAME
 
     def ours(self) -> Callable[..., Any]:
         return getattr(cpu, self.kernel)
@@ -98,6 +104,27 @@ def _maps(argument: float) -> Callable[[np.random.Generator], list[tuple]]:
     return lambda rng: [(rng.normal(size=(300, *CELLS)).astype(np.float32), argument)]
 
 
+def _gaussian(rng: np.random.Generator) -> list[tuple]:
+    return [(frame, (4, 4)) for frame in _frames((480, 640, 3), rng)]
+
+
+def _images(rng: np.random.Generator) -> list[tuple]:
+    return [(frame.astype(np.float32),) for frame in _frames((480, 640), rng)[:32]]
+
+
+def _finer(rng: np.random.Generator) -> list[tuple]:
+    return [(image, rng.normal(0, 5, (240, 320)).astype(np.float32), 1.0) for (image,) in _images(rng)]
+
+
+def _luma(rng: np.random.Generator) -> list[tuple]:
+    return [(frame, (0.299, 0.587, 0.114)) for frame in _frames((480, 640, 3), rng)]
+
+
+def _changes(rng: np.random.Generator) -> list[tuple]:
+    change = rng.normal(0, 5, (480, 640)).astype(np.float32)
+    return [(frame, change, 0, 255) for frame in _frames((480, 640), rng)]
+
+
 _SAMPLERS = ("Pillow", "torch", "OpenCV area")
 _ADDERS = ("OpenCV", "copy")
 _CALL = "about 5 microseconds a call are spent before and after the loops"
@@ -136,6 +163,11 @@ CASES = [
     Case("upsample + add 480x640", "upsample_add", _upsample(480, 640), _ADDERS, 1e-4, (Target("OpenCV", 5),), _CACHED),
     Case("upsample x light 480x640", "upsample_scaled_add", _upsample_scaled(480, 640), ("OpenCV",), 1e-4,
          (Target("OpenCV", 5),), _CACHED),
+    Case("Gaussian level 4, 480x640x3", "downsample_gaussian", _gaussian, ("OpenCV",), 1e-4),
+    Case("pyramid down 480x640", "pyramid_down", _images, ("OpenCV",), 1e-4),
+    Case("pyramid up + add 480x640", "pyramid_up_add", _finer, ("OpenCV",), 1e-4),
+    Case("luma 480x640x3", "luma", _luma, ("OpenCV",), 1e-4),
+    Case("add a change 480x640", "add_change", _changes, ("OpenCV",), 1e-4),
     Case("smooth over time 300x36x36, 15", "smooth_time", _maps(15), ("SciPy",), 1e-6),
     Case("smooth over space 300x36x36, 1.2", "smooth_space", _maps(1.2), ("SciPy", "OpenCV"), 2e-6),
 ]  # fmt: skip
