@@ -10,7 +10,7 @@ from fastmag.params import RULES
 
 @click.group()
 def evaluate() -> None:
-    """Judge the methods: on rendered people whose truth is known, or on magnified versions of a real clip."""
+    """Judge the methods: on rendered people whose truth is known, or on real clips."""
 
 
 def flags(*options):
@@ -79,7 +79,7 @@ def evaluate_people(out, tasks, people, without, split, methods, paper, seed, se
 @model
 @results
 def evaluate_steps(out, task, people, strengths, seed, seconds, size, model, **rest) -> None:
-    """The paper's Table 2: its form of the ascent with several step sizes on one task, the gain beside.
+    """Judge the paper's form with several step sizes on one task: its Table 2, with the gain beside.
 
     OUT as for `evaluate people`.
     """
@@ -107,8 +107,10 @@ def evaluate_steps(out, task, people, strengths, seed, seconds, size, model, **r
 @size_of
 @model
 def evaluate_curves(clip, picture, csv_file, frames, steps, rule, seed, seconds, size, model) -> None:
-    """The paper's Fig. 9: how the network's |y| grows with the number of steps and the step size, for a video CLIP or a
-    rendered person."""
+    """Follow the network's |y| along the ascent, over steps and step size: figure 9 of the paper.
+
+    For a video CLIP, or a rendered person.
+    """
     from fastmag.evaluation import curves, people
     from fastmag.evaluation.cases import Ask
     from fastmag.sources import ArraySource, FileSource
