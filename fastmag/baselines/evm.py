@@ -51,7 +51,7 @@ def magnify_motion(source, sink, params: EvmMotion, ops: Ops, progress: passes.P
         count = whole(source, sink, view, band, fs, least, progress, late=MIT_LATE if mit else 0)
         times = 1 + params.alpha / 2 if mit else times
     else:
-        count = stream(source, sink, view, Causal(section(params, fs), ops), least, progress)
+        count = stream(source, sink, view, Causal(section(params, fs), ops), fs, least, progress)
     return Outcome(count, f"motion is up to {times:.3g} times as large")
 
 

@@ -30,7 +30,7 @@ def magnify(source, sink, params: PhaseEvm, ops: Ops, progress: passes.Progress 
         source.picture, ops, params.alpha, params.sigma, PYRAMIDS[params.pyramid], params.attenuate, looks_back
     )
     if looks_back:
-        count = stream(source, sink, view, Causal(looking_back(params, fs), ops), least, progress)
+        count = stream(source, sink, view, Causal(looking_back(params, fs), ops), fs, least, progress)
     else:
         band = partial(ideal if params.temporal == "ideal" else windowed, params.passband or (0.0, 0.0))
         count = whole(source, sink, view, band, fs, least, progress)

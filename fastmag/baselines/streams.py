@@ -36,10 +36,13 @@ def whole(source, sink, view, band: Callable, fs: float, least: int, progress=pa
         return passes.synthesise(Shortened(source, late, 0), sink, view, change, grid + late / fps, progress)
 
 
-def stream(source, sink, view, run: Callable[[np.ndarray], np.ndarray], least: int, progress=passes.silent) -> int:
+def stream(
+    source, sink, view, run: Callable[[np.ndarray], np.ndarray], fs: float, least: int, progress=passes.silent
+) -> int:
     """One pass, for a filter that looks back alone: run(next (n, ...)) -> the same shape, with a state of its own.
 
-    Returns the frames written. Raises InputError, and leaves nothing behind, where there are fewer than `least`.
+    `fs` is the camera's rate. Returns the frames written. Raises InputError, and leaves nothing behind, where there
+    are fewer than `least`.
     """
     count = 0
     with sink:
@@ -49,7 +52,7 @@ def stream(source, sink, view, run: Callable[[np.ndarray], np.ndarray], least: i
                 sink.write(frame.with_planes(view.reconstruct(frame.planes, here)))
                 count += 1
                 progress("magnify", count, source.n_frames)
-        check_length(count, least, source.fps)
+        check_length(count, least, fs)
     return count
 
 
