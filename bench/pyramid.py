@@ -74,7 +74,9 @@ def _weighted(sigma: float) -> Callable[[np.random.Generator], list[tuple]]:
 
 
 _TARGETS = (Target("pyrtools", 6), Target("plenoptic", 3), Target("torch", 3), Target("one thread", 1.8, 2))
-_TRANSFORMS = "the boxes of the finest levels outgrow the nearest caches, and sides with factors such as 41 transform slowly"
+_TRANSFORMS = (
+    "the boxes of the finest levels outgrow the nearest caches, and sides with factors such as 41 transform slowly"
+)
 _MEMORY = "memory: a coefficient is read and written once"
 
 CASES: list[Case] = [
