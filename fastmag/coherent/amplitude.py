@@ -13,7 +13,7 @@ BANDWIDTH_HZ = 1.8  # of the passband: two independent samples per hertz and sec
 SIZE_ERROR = 0.35  # relative, of what the cells' sum says
 ATTENUATION = 1.03  # maps are smooth and p not perfect: both slopes are that much too small
 SHARED_LUMINANCE = 0.01  # part of the luminance noise that no averaging removes
-Z_PER_AGREEMENT, ABSENT, PRESENT, EDGE = 20.0, 0.91, 1.0, 0.04  # of the gate, set on people no result is reported on
+Z_PER_AGREEMENT, ABSENT, PRESENT, EDGE = 20.0, 0.94, 1.02, 0.04  # of the gate, set on people no result is reported on
 
 
 def amplitudes(
