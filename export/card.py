@@ -83,7 +83,8 @@ def command(plan) -> str:
     heads = "".join(f" --head {Path(head).name}" for head in plan.heads)
     bf16 = " --bf16" if plan.bf16 else ""
     what = f"--split dependent --people {plan.people}" if plan.split == "dependent" else f"--clips {plan.clips}"
-    return f"fastmag train pulse OUT --seed {plan.seed} {what} --seconds {plan.seconds:g} --steps {plan.steps}{bf16}{heads}"
+    start = f"fastmag train pulse OUT --seed {plan.seed} {what}"
+    return f"{start} --seconds {plan.seconds:g} --steps {plan.steps}{bf16}{heads}"
 
 
 def draw_curve(out: Path) -> None:

@@ -74,7 +74,7 @@ def gaussian_level(n: int, level: int) -> tuple[Index, Float64]:
     rows = np.eye(n)
     for _ in range(level):
         at = reflected(len(rows), 2)
-        rows = sum(tap * rows[at[k : k + len(rows) : 2]] for k, tap in enumerate(BINOMIAL))
+        rows = np.sum([tap * rows[at[k : k + len(rows) : 2]] for k, tap in enumerate(BINOMIAL)], axis=0)
     start, stop = (rows != 0).argmax(axis=1), n - (rows != 0)[:, ::-1].argmax(axis=1)
     taps = int((stop - start).max())
     first = np.minimum(start, n - taps)

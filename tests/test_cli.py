@@ -96,7 +96,8 @@ def test_a_signal_stops_it_and_leaves_nothing(tmp_path):
 
     source = tmp_path / "long.mp4"
     write_rgb(source, np.tile(beating_frames(150), (8, 1, 1, 1)), 30, preset="ultrafast")
-    command = [sys.executable, "-m", "fastmag.cli", "magnify", source, tmp_path / "out.mp4", "--encoder-preset", "placebo"]
+    flags = [source, tmp_path / "out.mp4", "--encoder-preset", "placebo"]
+    command = [sys.executable, "-m", "fastmag.cli", "magnify", *flags]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     for _ in range(600):
         if any(name.startswith(".fastmag-") for name in os.listdir(tmp_path)) or running.poll() is not None:

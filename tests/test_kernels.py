@@ -205,8 +205,11 @@ ROWS: list[tuple[str, tuple, float]] = [
             ((480, 640), (36, 36), -8.0),
         ]
     ],
-    ("upsample_scaled_add", (levels((61, 75), np.uint16, 1023), levels((61, 75), np.uint16, 1023),
-                             normal((9, 8), 0.2), -64.0, 64, 940), 0),
+    (
+        "upsample_scaled_add",
+        (levels((61, 75), np.uint16, 1023), levels((61, 75), np.uint16, 1023), normal((9, 8), 0.2), -64.0, 64, 940),
+        0,
+    ),
     ("upsample_add", (levels((61, 75, 3)), normal((9, 8, 3), 60.0), 16, 235), 0),
     ("upsample_add", (levels((61, 75), np.uint16, 1023), normal((9, 8), 90.0), 64, 940), 0),
     ("upsample_add", (levels((61, 75), np.uint16, 65535), normal((9, 8), 900.0), 0, 65535), 0),

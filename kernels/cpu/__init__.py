@@ -19,8 +19,8 @@ from fastmag.kernels.cpu.steerable import steerable_analysis, steerable_synthesi
 from fastmag.kernels.cpu.temporal import bandpass, bandpass_backward, bandpass_forward
 
 __all__ = [
-    "add_change",
     "accumulate_phase",
+    "add_change",
     "amplitude",
     "ascend_step",
     "bandpass",
@@ -30,9 +30,9 @@ __all__ = [
     "downsample_gaussian",
     "luma",
     "normalized_difference",
+    "phase_difference",
     "pyramid_down",
     "pyramid_up_add",
-    "phase_difference",
     "set_threads",
     "shift_phase",
     "smooth_amplitude_weighted",

@@ -56,9 +56,9 @@ def upsample_scaled_add(
     """frame + (light + offset) times the bicubic enlargement of change, rounded half up and held in [low, high].
 
     A change of blood is a share of the light that comes back (Eq. 9), so dark hair beside bright skin changes less.
-    frame (H, W[, C]) uint8 or uint16; light (H, W) of these or float32; change (h, w[, C]) relative, edge cells repeated;
-    cells share the frame evenly. A pixel outside [low, high] to begin with is not moved by the limits. Returns the frame's shape
-    and dtype. Raises InputError where the shapes do not fit.
+    frame (H, W[, C]) uint8 or uint16; light (H, W) of these or float32; change (h, w[, C]) relative, edge cells
+    repeated; cells share the frame evenly. A pixel outside [low, high] to begin with is not moved by the limits.
+    Returns the frame's shape and dtype. Raises InputError where the shapes do not fit.
     """
     frame, light, change = levels(frame), np.asarray(light), reading(change)
     light = reading(light, light.dtype)

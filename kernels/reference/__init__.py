@@ -17,8 +17,8 @@ from fastmag.kernels.reference.steerable import steerable_analysis, steerable_sy
 from fastmag.kernels.reference.temporal import bandpass, bandpass_backward, bandpass_forward
 
 __all__ = [
-    "add_change",
     "accumulate_phase",
+    "add_change",
     "amplitude",
     "ascend_step",
     "bandpass",
@@ -28,9 +28,9 @@ __all__ = [
     "downsample_gaussian",
     "luma",
     "normalized_difference",
+    "phase_difference",
     "pyramid_down",
     "pyramid_up_add",
-    "phase_difference",
     "shift_phase",
     "smooth_amplitude_weighted",
     "smooth_space",

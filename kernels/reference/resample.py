@@ -66,9 +66,9 @@ def upsample_scaled_add(
     """frame + (light + offset) times the bicubic enlargement of change, rounded half up and held in [low, high].
 
     A change of blood is a share of the light that comes back (Eq. 9), so dark hair beside bright skin changes less.
-    frame (H, W[, C]) uint8 or uint16; light (H, W) of these or float32; change (h, w[, C]) relative, edge cells repeated;
-    cells share the frame evenly. A pixel outside [low, high] to begin with is not moved by the limits. Returns the frame's shape
-    and dtype.
+    frame (H, W[, C]) uint8 or uint16; light (H, W) of these or float32; change (h, w[, C]) relative, edge cells
+    repeated; cells share the frame evenly. A pixel outside [low, high] to begin with is not moved by the limits.
+    Returns the frame's shape and dtype.
     """
     rows, columns = (_interpolating(change.shape[k], frame.shape[k], None) for k in (0, 1))
     lit = (light + float(offset)).reshape(*light.shape, *[1] * (frame.ndim - 2))
