@@ -132,6 +132,20 @@ def test_a_killed_data_set_leaves_only_whole_files(tmp_path):
     assert not list(out.glob(".fastmag-*"))
 
 
+def test_a_recording_is_split_in_time_and_its_end_can_be_rendered_alone(tmp_path):
+    from fastmag.export import pulse_data
+
+    what = recordings(1, 2, "AC")[3]
+    path = pulse_data.render_recording(tmp_path, what, 2.0)
+    known, held_out = pulse_data.load_recording(path)
+    assert (len(known.y), len(held_out.y)) == (47, 11)  # of 60 frames 48 and 12, less one each
+    assert (known.held_out, held_out.held_out, known.task) == (False, True, "C")
+    options = {"seconds": 2.0, "person": what.member, "start": pulse_data.known_frames(60), **SMALL}
+    p = render_clip(what.seed, what.task, **options).p
+    y = np.diff(p.astype(float))
+    np.testing.assert_allclose(held_out.y, (y - y.mean()) / y.std(), atol=1e-4)
+
+
 def command(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "fastmag.cli", "render", *words], capture_output=True, text=True)
 
