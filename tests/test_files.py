@@ -148,7 +148,7 @@ def test_ctrl_c_leaves_nothing(tmp_path):
     assert process.stdout is not None and process.stdout.readline() == "busy\n"
     assert len(list(tmp_path.iterdir())) == 1
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode != 0 and "KeyboardInterrupt" in errors
     assert not list(tmp_path.iterdir())
 
@@ -158,7 +158,7 @@ def test_ctrl_c_leaves_nothing(tmp_path):
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, name):
     setup = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
     process = program(setup, 400, tmp_path / name)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=240)
     lines = [line for line in output.splitlines() if line != "busy"]
     assert process.returncode == 2, errors
     assert len(lines) == 1 and "no room left" in lines[0] and "free some space" in lines[0]
