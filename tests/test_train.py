@@ -117,6 +117,17 @@ def test_one_command_renders_trains_and_writes_a_network(quick, tmp_path):
         train_pulse(tmp_path, Plan(clips=9, seconds=2.0, steps=3), jobs=1, progress=False)
 
 
+def test_a_cast_is_trained_on_the_first_part_of_its_time_and_judged_on_the_rest(quick, tmp_path):
+    plan = Plan(split="dependent", people=1, seconds=10.0, steps=2)
+    clips = train.data(tmp_path / "data", plan, 2, progress=False)
+    assert [clip.held_out for clip in clips] == [False, True] * 4
+    assert [clip.task for clip in clips[::2]] == ["A", "B", "C", "D"]
+    assert [len(clip.x) for clip in clips[:2]] == [239, 59]
+    text = train_pulse(tmp_path, plan, jobs=2, progress=False).read_text()
+    assert "fastmag train pulse OUT --seed 0 --split dependent --people 1 --seconds 10 --steps 2" in text
+    assert "the last 20 % of recordings" in text and "1 rendered people in tasks A-D" in text
+
+
 def test_the_data_are_the_same_again(quick, tmp_path):
     first = pulse_data.render(tmp_path, 5, 4, 2.0, ())
     again = pulse_data.render(tmp_path / "..", 5, 4, 2.0, ())
@@ -138,7 +149,9 @@ def test_every_task_is_held_out_in_its_share():
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"steps": 0}, "steps must be"), ({"clips": 0}, "clips must be"), ({"seconds": 0.5}, "seconds must be"),
+    [({"steps": 0}, "steps must be"), ({"split": "both"}, "split must be"), ({"people": 0}, "people must be"),
+     ({"split": "dependent", "seconds": 8.0}, "seconds must be at least 10"),
+     ({"clips": 0}, "clips must be"), ({"seconds": 0.5}, "seconds must be"),
      ({"heads": ("absent.obj",)}, "does not exist")],
 )  # fmt: skip
 def test_bad_plans_are_refused(options, said):
