@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from fastmag import backends, deepmag, models
-from fastmag.baselines import evm, phase_evm, vam
+from fastmag.baselines import evm, phase_evm, riesz, vam
 from fastmag.errors import DamagedVideo, InputError
 from fastmag.gradients import InputGradient
-from fastmag.params import EvmColor, EvmMotion, Params, PhaseEvm, Pulse, VamColor, VamMotion
+from fastmag.params import EvmColor, EvmMotion, Params, PhaseEvm, Pulse, Riesz, VamColor, VamMotion
 from fastmag.passes import Outcome
 from fastmag.presets import method as method_of
 from fastmag.progress import Stages
@@ -179,4 +179,5 @@ PIPELINES: dict[type, Callable[..., Outcome]] = {
     VamColor: vam.magnify_color,
     VamMotion: vam.magnify_motion,
     PhaseEvm: phase_evm.magnify,
+    Riesz: riesz.magnify,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastmag.errors import InputError
-from fastmag.params import EvmColor, EvmMotion, Params, PhaseEvm, Pulse, VamColor, VamMotion
+from fastmag.params import EvmColor, EvmMotion, Params, PhaseEvm, Pulse, Riesz, VamColor, VamMotion
 
 METHODS: dict[str, Params] = {
     "pulse": Pulse(),  # passband: Chen and McDuff 2018, section 3.2; alpha: ours, a flush that is seen at a glance
@@ -12,6 +12,7 @@ METHODS: dict[str, Params] = {
     "vam-color": VamColor(),  # frequency: the pulse's in Chen and McDuff 2018, section 4; level: EVM's
     "vam-motion": VamMotion(),  # frequency: breathing there; alpha: cat_toy in Zhang et al. 2017; sigma: as phase-evm
     "phase-evm": PhaseEvm(),  # passband: breathing in Chen and McDuff 2018; sigma: woman in Wadhwa et al. 2013
+    "riesz": Riesz(),  # passband: breathing in Chen and McDuff 2018; sigma: the report of Wadhwa et al. 2014
 }
 
 # Wu et al. 2012, the settings of the released reproduceResults script, by the clips' names there
@@ -49,6 +50,7 @@ _PAPER: dict[str, Params] = {
     "vam/pulse": VamColor(frequency=1.3),
     "evm/breathing": EvmMotion(passband=(0.16, 0.5)),
     "phase/breathing": PhaseEvm(passband=(0.16, 0.5)),
+    "riesz/breathing": Riesz(passband=(0.16, 0.5)),
     "vam/breathing": VamMotion(frequency=0.28),
 }
 PRESETS: dict[str, Params] = _MIT | _PHASE | _VAM | _PAPER

@@ -111,3 +111,8 @@ def turned(re, im, sine, cosine):
     a = -(sine + sine) * sine
     b = (sine + sine) * cosine
     return re * a - im * b, re * b + im * a
+
+
+def crossed(a, b, c, d):
+    """a b - c d. Compile it without contraction: exactly 0 then where both products are the same."""
+    return a * b - c * d

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import signal
 
-from fastmag.pyramids import Steerable, steerable
+from fastmag.pyramids import Steerable, riesz, steerable
 
 PULSE = signal.butter(3, (0.7, 2.5), "bandpass", fs=30, output="sos")
 BREATH = signal.butter(2, 0.5, "lowpass", fs=10, output="sos")
@@ -45,6 +45,13 @@ def turned(shape: tuple[int, ...], shared: bool = False) -> tuple[np.ndarray, np
 
 def subbands(shape: tuple[int, ...], plan: Steerable, levels: list[int]) -> tuple:
     return tuple(waves((shape[0], plan.orientations, *plan.sizes[level])) for level in levels), plan, levels
+
+
+def quaternions(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Subbands of a Riesz pyramid, both with the same real part, and those before them: no half turns."""
+    now, before = waves(shape), waves(shape, 1)
+    now[:, 1].real, before[:, 1].real = now[:, 0].real, before[:, 0].real
+    return now, before
 
 
 PYRAMIDS = [
@@ -248,6 +255,24 @@ ROWS: list[tuple[str, tuple, float]] = [
         ("amplitude", (waves(shape), squared), 2e-6)
         for shape in [(1,), (3, 5), (2, 4, 7, 9), (5, 3001)]
         for squared in (False, True)
+    ],
+    *[
+        ("riesz_difference", quaternions(shape), 5e-6)  # beside half a turn, where the direction hangs by a thread
+        for shape in [(1, 2, 1, 1), (1, 2, 3, 5), (2, 2, 7, 9), (3, 2, 61, 67)]
+    ],
+    *[
+        ("riesz_shift", (quaternions(shape)[0], angles(shape, most), factor), tolerance)
+        for shape in [(1, 2, 1, 1), (1, 2, 3, 5), (2, 2, 7, 9), (3, 2, 61, 67)]
+        for most, factor, tolerance in [(1e-3, 1.0, 7e-10), (2.2, 1.0, 2e-6), (2.2, 50.0, 6e-5)]
+    ],
+    *[("riesz_amplitude", (quaternions(shape)[0],), 2e-6) for shape in [(1, 2, 1, 1), (1, 2, 3, 5), (3, 2, 61, 67)]],
+    *[
+        ("steerable_analysis", (normal(shape), riesz(shape[1:], octaves=octaves), None), 8e-7)
+        for shape, octaves in [((1, 8, 8), 1), ((2, 33, 47), 1), ((1, 64, 96), 0.5)]
+    ],
+    *[
+        ("steerable_synthesis", subbands(shape, riesz(shape[1:]).bands(), list(range(riesz(shape[1:]).depth))), 1.5e-6)
+        for shape in [(1, 8, 8), (2, 33, 47), (1, 64, 96)]
     ],
     *[
         ("smooth_amplitude_weighted", (angles(shape, 3.0), np.abs(waves(shape)), sigma), 1e-6)

@@ -126,6 +126,8 @@ def test_too_few_frames(capsys, tmp_path, beating, count, method):
         (["--method", "phase-evm", "--rates", "0.4,0.1"], "no meaning in the fir filter"),
         (["--method", "phase-evm", "--temporal", "iir", "--roi", "0,0,5,5"], "at least 8 pixels"),
         (["--method", "phase-evm", "--attenuate"], "longer clip"),
+        (["--method", "riesz", "--sigma", "-1"], "at least 0"),
+        (["--method", "riesz", "--temporal", "iir", "--passband", "1,2"], "no meaning in the iir filter"),
         (["--method", "vam-color", "--frequency", "-1"], "above 0"),
         (["--method", "evm-motion", "--rates", "0.4,0.1"], "rates has no meaning"),
         (["--preset", "evm/baby", "--rates", "0.1,0.4"], "SLOW < FAST"),

@@ -15,29 +15,29 @@ pytestmark = pytest.mark.filterwarnings("error")
 SIZE = (64, 96)
 
 
-def texture(seed=0, shortest=10.0, longest=32.0):
+def texture(seed=0, shortest=10.0, longest=32.0, slope=0.7):
     """Spectrum of a random texture that repeats beyond its edges, and its mask: waves of so many pixels, along x or at
-    most 35 degrees from it."""
+    most atan(slope) from it, 35 degrees."""
     rng = np.random.default_rng(seed)
     y, x = np.fft.fftfreq(SIZE[0])[:, None], np.fft.rfftfreq(SIZE[1])
     radius = np.hypot(y, x)
-    mask = (radius > 1 / longest) & (radius < 1 / shortest) & (np.abs(y) <= 0.7 * x)
+    mask = (radius > 1 / longest) & (radius < 1 / shortest) & (np.abs(y) <= slope * np.maximum(x, 1e-12))
     picture = np.fft.irfft2(np.where(mask, np.fft.rfft2(rng.normal(size=SIZE)), 0), SIZE)
     return np.fft.rfft2(120 + 35 * picture / picture.std()), mask
 
 
-def moved(shift, seed=0, dither_seed=1):
+def moved(shift, seed=0, dither_seed=1, slope=0.7):
     """(T, H, W, 3) uint8: a texture at the positions `shift` (T,), pixels to the right, with a dither that stays."""
-    spectrum, _ = texture(seed)
+    spectrum, _ = texture(seed, slope=slope)
     turns = np.exp(-2j * np.pi * np.fft.rfftfreq(SIZE[1]) * np.asarray(shift)[:, None, None])
     pictures = np.fft.irfft2(spectrum * turns, SIZE)
     dither = np.random.default_rng(dither_seed).random((*SIZE, 3))
     return np.clip(np.floor(pictures[..., None] + dither), 0, 255).astype(np.uint8)
 
 
-def shift_of(frames, seed=0):
+def shift_of(frames, seed=0, slope=0.7):
     """The texture's position (T,) by least squares on the phases of its waves, the mean removed."""
-    _, mask = texture(seed)
+    _, mask = texture(seed, slope=slope)
     spectra = np.fft.rfft2(frames[..., 1].astype(float))[:, mask]
     f = np.broadcast_to(np.fft.rfftfreq(SIZE[1]), mask.shape)[mask]
     steps = np.angle(spectra[1:] * np.conj(spectra[:-1]))

@@ -10,7 +10,7 @@ from fastmag import passes
 from fastmag.baselines.phase_view import PhaseView
 from fastmag.baselines.streams import Causal, stream, whole
 from fastmag.ops import Ops
-from fastmag.params import PYRAMIDS, PhaseEvm
+from fastmag.params import PYRAMIDS, PhaseEvm, Riesz
 from fastmag.passes import Outcome
 from fastmag.temporal import butterworth_difference, check_passband, ideal, iir_difference, shortest, windowed
 
@@ -21,14 +21,19 @@ def magnify(source, sink, params: PhaseEvm, ops: Ops, progress: passes.Progress 
     Phases are followed from frame to frame, so that a motion of more than half a wavelength does not wrap.
     Raises InputError where the clip is too short, too slow or too small.
     """
+    return by_view(source, sink, params, ops, PhaseView, progress)
+
+
+def by_view(
+    source, sink, params: PhaseEvm | Riesz, ops: Ops, kind: type[PhaseView], progress: passes.Progress
+) -> Outcome:
+    """Magnify what a kind of view sees: the phase of its pyramid."""
     fs = params.fs or source.fps
     if params.passband:
         check_passband(params.passband, fs)
     least = shortest(params.passband, fs) if params.passband else 2
     looks_back = params.temporal in ("butterworth", "iir")
-    view = PhaseView(
-        source.picture, ops, params.alpha, params.sigma, PYRAMIDS[params.pyramid], params.attenuate, looks_back
-    )
+    view = kind(source.picture, ops, params.alpha, params.sigma, PYRAMIDS[params.pyramid], params.attenuate, looks_back)
     if looks_back:
         count = stream(source, sink, view, Causal(looking_back(params, fs), ops), fs, least, progress)
     else:
@@ -37,7 +42,7 @@ def magnify(source, sink, params: PhaseEvm, ops: Ops, progress: passes.Progress 
     return Outcome(count, f"motion is {1 + params.alpha:.3g} times as large, as far as phase can carry it")
 
 
-def looking_back(params: PhaseEvm, fs: float) -> np.ndarray:
+def looking_back(params: PhaseEvm | Riesz, fs: float) -> np.ndarray:
     """The causal filter over time, (1, 6)."""
     if params.rates:
         return iir_difference(params.rates)

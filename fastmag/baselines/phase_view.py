@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fastmag.baselines.layers import Layers
 from fastmag.color import Picture, Planes
 from fastmag.ops import Ops
-from fastmag.pyramids import steerable
+from fastmag.pyramids import Steerable, steerable
 
 Subbands = tuple[np.ndarray, ...]
+Difference = Callable[..., np.ndarray]  # (subbands, before, out) -> out, the phase between them
 
 
 class Accumulator:
     """The phase of each coefficient since the first frame, followed from frame to frame through full turns."""
 
-    def __init__(self, ops: Ops):
-        self._ops = ops
+    def __init__(self, ops: Ops, difference: Difference):
+        self._ops, self._difference = ops, difference
         self._before: Subbands | None = None
         self._states: list[np.ndarray] = []
 
@@ -28,7 +31,7 @@ class Accumulator:
         low = 0
         for now, before, state in zip(subbands, self._before, self._states, strict=True):
             part = out[low : low + now.size].reshape(now.shape)
-            self._ops.phase_difference(now, before, out=part)
+            self._difference(now, before, out=part)
             self._ops.accumulate_phase(part, state, out=part)
             low += now.size
         self._before = subbands
@@ -49,12 +52,27 @@ class PhaseView:
         self, picture: Picture, ops: Ops, alpha: float, sigma: float, pyramid: dict, attenuate: bool, keep: bool
     ):
         self._layers, self._ops = Layers(picture, ops, 0), ops
-        self.plan = steerable(self._layers.sizes[0], **pyramid)
+        self.plan = self._plan(self._layers.sizes[0], pyramid)
         self._alpha, self._sigma, self._attenuate, self._keep = alpha, sigma, attenuate, keep
         sizes = [self.plan.orientations * h * w for h, w in self.plan.sizes]
         self._cuts, self.shape = np.cumsum(sizes)[:-1], (int(np.sum(sizes)),)
-        self._follow, self._follow_again = Accumulator(ops), Accumulator(ops)
+        self._follow, self._follow_again = (Accumulator(ops, self._difference()) for _ in range(2))
         self._held: dict[int, Subbands] = {}
+
+    def _plan(self, size: tuple[int, int], pyramid: dict) -> Steerable:
+        return steerable(size, **pyramid)
+
+    def _difference(self) -> Difference:
+        return self._ops.phase_difference
+
+    def _amplitude(self, coefficients: np.ndarray) -> np.ndarray:
+        return self._ops.amplitude(coefficients)
+
+    def _shift(self, coefficients: np.ndarray, delta: np.ndarray, factor: float) -> np.ndarray:
+        return self._ops.shift_phase(coefficients, delta, factor)
+
+    def _synthesis(self, differences: list[np.ndarray]) -> np.ndarray:
+        return self._ops.steerable_synthesis(differences, self.plan, overwrite=True)
 
     def represent(self, planes: Planes) -> np.ndarray:
         """The phase of the next frame since the first, every coefficient of every level: (P,) float32."""
@@ -74,9 +92,8 @@ class PhaseView:
             delta = self._smoothed(np.ascontiguousarray(part).reshape(coefficients.shape), coefficients)
             if total is not None:
                 delta = np.float32(self._alpha) * delta - np.split(total, self._cuts)[level].reshape(delta.shape)
-            differences.append(self._ops.shift_phase(coefficients, delta, factor))
-        rendered = self._ops.steerable_synthesis(differences, self.plan, overwrite=True)
-        return self._layers.merge(planes, [rendered[0]])
+            differences.append(self._shift(coefficients, delta, factor))
+        return self._layers.merge(planes, [self._synthesis(differences)[0]])
 
     def _analyse(self, planes: Planes) -> Subbands:
         return self._ops.steerable_analysis(self._layers.split(planes)[0][None], self.plan)
@@ -84,4 +101,4 @@ class PhaseView:
     def _smoothed(self, phase: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         if self._sigma == 0:
             return phase
-        return self._ops.smooth_amplitude_weighted(phase, self._ops.amplitude(coefficients), self._sigma)
+        return self._ops.smooth_amplitude_weighted(phase, self._amplitude(coefficients), self._sigma)

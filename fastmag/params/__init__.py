@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from fastmag.params.evm import COMPATS, TEMPORALS, EvmColor, EvmMotion
-from fastmag.params.phase import FILTERS, PYRAMIDS, PhaseEvm, VamMotion
+from fastmag.params.phase import FILTERS, PYRAMIDS, PhaseEvm, Riesz, VamMotion
 from fastmag.params.pulse import FORMS, RULES, Pulse
 from fastmag.params.vam import ACCELERATIONS, VamColor
 
-Params = Pulse | EvmColor | EvmMotion | VamColor | PhaseEvm | VamMotion
+Params = Pulse | EvmColor | EvmMotion | VamColor | PhaseEvm | VamMotion | Riesz
 
 __all__ = [
     "ACCELERATIONS", "COMPATS", "FILTERS", "FORMS", "PYRAMIDS", "RULES", "TEMPORALS",
-    "EvmColor", "EvmMotion", "Params", "PhaseEvm", "Pulse", "VamColor", "VamMotion",
+    "EvmColor", "EvmMotion", "Params", "PhaseEvm", "Pulse", "Riesz", "VamColor", "VamMotion",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Phase-based motion magnification (Wadhwa et al. 2013), and VAM on phase (Zhang et al. 2017)."""
+"""Phase-based motion magnification (Wadhwa et al. 2013, 2014), and VAM on phase (Zhang et al. 2017)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ PYRAMIDS: dict[str, dict] = {"octave": {}, "half-octave": {"orientations": 8, "o
 PYRAMID = "octave (4 orientations) or half-octave (8: larger motions, slower)"
 SIGMA = "samples of a subband over which the phase is smoothed, weighted by amplitude; 0 for none"
 
+CARRIED = "motion in the passband grows (1 + alpha) times, up to a quarter of a wavelength"
+TEMPORAL = "fir (zero phase, as long as the clip), ideal; butterworth and iir look back alone and keep nothing"
+PASSBAND = "hertz to magnify; 0.16,0.5 by default"
+RATES = "iir: weights of the newest frame, FAST,SLOW; 0.4,0.05 by default"
+ATTENUATE = "hold still what moves outside the passband"
+
 
 @dataclass(frozen=True)
 class PhaseEvm:
@@ -29,32 +35,42 @@ class PhaseEvm:
         {"iir": ("passband",), **dict.fromkeys(("fir", "ideal", "butterworth"), ("rates",))},
     )
 
-    alpha: float = flag(10.0, "motion in the passband grows (1 + alpha) times, up to a quarter of a wavelength")
-    temporal: str = flag(
-        "fir", "fir (zero phase, as long as the clip), ideal; butterworth and iir look back alone and keep nothing"
-    )
-    passband: tuple[float, float] | None = flag(None, "hertz to magnify; 0.16,0.5 by default")
-    rates: tuple[float, float] | None = flag(None, "iir: weights of the newest frame, FAST,SLOW; 0.4,0.05 by default")
+    alpha: float = flag(10.0, CARRIED)
+    temporal: str = flag("fir", TEMPORAL)
+    passband: tuple[float, float] | None = flag(None, PASSBAND)
+    rates: tuple[float, float] | None = flag(None, RATES)
     pyramid: str = flag("octave", PYRAMID)
     sigma: float = flag(3.0, SIGMA)
-    attenuate: bool = flag(False, "hold still what moves outside the passband")
+    attenuate: bool = flag(False, ATTENUATE)
     fs: float | None = flag(None, FS)
     roi: tuple[int, int, int, int] | None = flag(None, ROI)
 
     def __post_init__(self) -> None:
-        fields.check_choice(self, "temporal", FILTERS)
-        fields.check_switch(self)
-        fields.check_numbers(self, {"alpha": 0, "sigma": 0})
-        fields.check_choice(self, "pyramid", PYRAMIDS)
-        if self.temporal == "iir":
-            fields.check_rates(self, DEFAULT_RATES)
-        else:
-            object.__setattr__(self, "passband", DEFAULT_PASSBAND if self.passband is None else self.passband)
-            fields.check_passband(self)
-        if not isinstance(self.attenuate, bool):
-            raise InputError(f"attenuate must be True or False; got {self.attenuate!r}")
-        fields.check_above(self, "fs", 0)
-        fields.check_roi(self)
+        _check_phase(self)
+
+
+@dataclass(frozen=True)
+class Riesz:
+    """Riesz pyramids: as phase-based EVM, with one band of all directions a level, whose phase has a direction.
+
+    US 2015/0195430 A1 is said to cover the Riesz pyramid.
+    Raises InputError for values out of range, and for a value that the chosen temporal filter would ignore.
+    """
+
+    SWITCH: ClassVar[Switch] = PhaseEvm.SWITCH
+
+    alpha: float = flag(10.0, CARRIED)
+    temporal: str = flag("fir", TEMPORAL)
+    passband: tuple[float, float] | None = flag(None, PASSBAND)
+    rates: tuple[float, float] | None = flag(None, RATES)
+    pyramid: str = flag("octave", "octave or half-octave (larger motions, slower)")
+    sigma: float = flag(2.0, SIGMA)
+    attenuate: bool = flag(False, ATTENUATE)
+    fs: float | None = flag(None, FS)
+    roi: tuple[int, int, int, int] | None = flag(None, ROI)
+
+    def __post_init__(self) -> None:
+        _check_phase(self)
 
 
 @dataclass(frozen=True)
@@ -81,3 +97,19 @@ class VamMotion:
         fields.check_choice(self, "pyramid", PYRAMIDS)
         fields.check_above(self, "fs", 0)
         fields.check_roi(self)
+
+
+def _check_phase(params: PhaseEvm | Riesz) -> None:
+    fields.check_choice(params, "temporal", FILTERS)
+    fields.check_switch(params)
+    fields.check_numbers(params, {"alpha": 0, "sigma": 0})
+    fields.check_choice(params, "pyramid", PYRAMIDS)
+    if params.temporal == "iir":
+        fields.check_rates(params, DEFAULT_RATES)
+    else:
+        object.__setattr__(params, "passband", DEFAULT_PASSBAND if params.passband is None else params.passband)
+        fields.check_passband(params)
+    if not isinstance(params.attenuate, bool):
+        raise InputError(f"attenuate must be True or False; got {params.attenuate!r}")
+    fields.check_above(params, "fs", 0)
+    fields.check_roi(params)

@@ -14,6 +14,7 @@ from fastmag.kernels.cpu.phase import (
     smooth_amplitude_weighted,
 )
 from fastmag.kernels.cpu.resample import downsample_bicubic, upsample_add
+from fastmag.kernels.cpu.riesz import riesz_amplitude, riesz_difference, riesz_shift
 from fastmag.kernels.cpu.smooth import smooth_space, smooth_time
 from fastmag.kernels.cpu.steerable import steerable_analysis, steerable_synthesis
 from fastmag.kernels.cpu.temporal import bandpass, bandpass_backward, bandpass_forward
@@ -33,6 +34,9 @@ __all__ = [
     "phase_difference",
     "pyramid_down",
     "pyramid_up_add",
+    "riesz_amplitude",
+    "riesz_difference",
+    "riesz_shift",
     "set_threads",
     "shift_phase",
     "smooth_amplitude_weighted",

@@ -38,6 +38,11 @@ def scalar(function: Callable) -> Any:
     return numba.njit(forceinline=True, **_OPTIONS)(function)
 
 
+def uncontracted_scalar(function: Callable) -> Any:
+    """As `scalar`, every product rounded by itself: where equal products are to cancel exactly."""
+    return numba.njit(forceinline=True, **{**_OPTIONS, "fastmath": {"nsz"}})(function)
+
+
 def exact_scalar(function: Callable) -> Any:
     """As `scalar`, in the order of operations that was written: where rounding errors are made to cancel."""
     return numba.njit(forceinline=True, **{**_OPTIONS, "fastmath": {"contract"}})(function)

@@ -12,6 +12,7 @@ from fastmag.kernels.reference.phase import (
     smooth_amplitude_weighted,
 )
 from fastmag.kernels.reference.resample import downsample_bicubic, upsample_add, upsample_scaled_add
+from fastmag.kernels.reference.riesz import riesz_amplitude, riesz_difference, riesz_shift
 from fastmag.kernels.reference.smooth import smooth_space, smooth_time
 from fastmag.kernels.reference.steerable import steerable_analysis, steerable_synthesis
 from fastmag.kernels.reference.temporal import bandpass, bandpass_backward, bandpass_forward
@@ -31,6 +32,9 @@ __all__ = [
     "phase_difference",
     "pyramid_down",
     "pyramid_up_add",
+    "riesz_amplitude",
+    "riesz_difference",
+    "riesz_shift",
     "shift_phase",
     "smooth_amplitude_weighted",
     "smooth_space",
