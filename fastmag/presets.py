@@ -12,7 +12,7 @@ METHODS: dict[str, Params] = {
     "vam-color": VamColor(),  # frequency: the pulse's in Chen and McDuff 2018, section 4; level: EVM's
     "vam-motion": VamMotion(),  # frequency: breathing there; alpha: cat_toy in Zhang et al. 2017; sigma: as phase-evm
     "phase-evm": PhaseEvm(),  # passband: breathing in Chen and McDuff 2018; sigma: woman in Wadhwa et al. 2013
-    "riesz": Riesz(),  # passband: breathing in Chen and McDuff 2018; sigma: the report of Wadhwa et al. 2014
+    "riesz": Riesz(),  # passband: breathing in Chen and McDuff 2018; sigma: ours
 }
 
 # Wu et al. 2012, the settings of the released reproduceResults script, by the clips' names there
