@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -98,7 +99,8 @@ def test_a_signal_stops_it_and_leaves_nothing(tmp_path):
     write_rgb(source, np.tile(beating_frames(150), (8, 1, 1, 1)), 30, preset="ultrafast")
     flags = [source, tmp_path / "out.mp4", "--encoder-preset", "placebo"]
     command = [sys.executable, "-m", "fastmag.cli", "magnify", *flags]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # jobs in the background ignore Ctrl-C
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=listening)
     for _ in range(2400):
         if any(name.startswith(".fastmag-") for name in os.listdir(tmp_path)) or running.poll() is not None:
             break
