@@ -7,7 +7,7 @@ import warnings
 
 import click
 
-from fastmag import __version__, interrupts
+from fastmag import __version__
 from fastmag.commands import judge, people, video
 from fastmag.errors import DamagedVideo, InputError
 
@@ -29,7 +29,6 @@ def main() -> None:
     warnings.simplefilter("ignore", RuntimeWarning)
     warnings.simplefilter("always", DamagedVideo)
     warnings.showwarning = lambda message, *rest, **more: click.echo(f"fastmag: {message}", err=True)
-    interrupts.listen()
     try:
         cli(standalone_mode=False)
     except InputError as error:

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from fastmag.interrupts import check
-
 Callback = Callable[[int, int | None], object]
 
 
@@ -33,7 +31,6 @@ class Progress:
 
     def step(self, n: int = 1) -> None:
         """`n` more steps are done."""
-        check()
         self.done += n
         if self._bar is not None:
             self._bar.update(n)
@@ -61,7 +58,6 @@ class Stages:
         self._bar: Progress | None = None
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
-        check()
         if callable(self._show):
             self._show(stage, done, total)
         elif self._show:

@@ -1,13 +1,11 @@
 """Progress is drawn for people, reported to callbacks, and silent otherwise."""
 
-import contextlib
 import io
 import sys
 
 import pytest
 
-from fastmag import interrupts
-from fastmag.progress import Progress, Stages
+from fastmag.progress import Progress
 
 
 class Terminal(io.StringIO):
@@ -51,18 +49,3 @@ def test_an_exception_in_the_callback_passes_through():
 
     with pytest.raises(KeyboardInterrupt), Progress(2, show=stop) as progress:
         progress.step()
-
-
-def test_a_ctrl_c_that_a_library_swallowed_stops_the_next_step(monkeypatch):
-    monkeypatch.setattr(interrupts, "_pressed", False)
-    with Progress(3, show=False) as bar:
-        bar.step()
-        with contextlib.suppress(KeyboardInterrupt):
-            interrupts._press()
-        with pytest.raises(KeyboardInterrupt):
-            bar.step()
-        bar.step()
-    with contextlib.suppress(KeyboardInterrupt):
-        interrupts._press()
-    with pytest.raises(KeyboardInterrupt):
-        Stages(False)("analyse", 1, 2)
