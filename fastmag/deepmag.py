@@ -23,11 +23,12 @@ MAP_STRIDE = 3  # frames from one |dy/dX| to the next
 
 @dataclass(frozen=True)
 class Section:
-    """What was found in frames start..stop of the analysis."""
+    """What was found in frames start..stop of the analysis, and the y (stop - start - 1,) it was found in."""
 
     start: int
     stop: int
     found: Estimate
+    y: np.ndarray
 
 
 def magnify_pulse(
@@ -118,7 +119,7 @@ def coherent_change(spool: Spool, fps: float, params: Pulse, network, lit: LitCe
         keep = spans[k + 1][0] - start if k + 1 < len(spans) else stop - start
         change.append(added[:keep])
         faded = added[keep:]
-        found.append(Section(start, stop, section))
+        found.append(Section(start, stop, section, y))
         progress("ascend", stop, len(spool))
     return change, found
 

@@ -77,12 +77,7 @@ class Scene:
 
     def y(self) -> np.ndarray:
         """y (n - 1,) of the first section."""
-        section = self.coherent[1][0]
-        y = getattr(section, "y", None)
-        if y is not None:
-            return y
-        spool, _, fps = self.series
-        return deepmag.read_pulse(spool.read(section.start, section.stop), fps, self.network, self.ops)[0]
+        return self.coherent[1][0].y
 
     def reading(self) -> Reading:
         """What the network read, against the truth."""
