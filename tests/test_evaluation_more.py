@@ -134,7 +134,7 @@ def test_table_2_puts_the_papers_figures_beside_ours():
 
 
 def test_the_last_part_of_a_recording_judges_a_network_of_the_cast():
-    pulse_data = pytest.importorskip("fastmag.export.pulse_data")
+    pulse_data = pytest.importorskip("fastmag.export.pulse_data", reason="torch is not installed")
     render = {"seconds": 5.0, "size": (48, 64)}
     asks = people.known_people("AB", 2, 1, 3, render)
     assert [ask.pulse for ask in asks] == [True] * 4 + [False] * 2 and [a.task for a in asks] == list("AABBAB")
