@@ -1,4 +1,4 @@
-"""The two ways in which fastmag says no."""
+"""How fastmag says no, and what it says beforehand."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class DamagedVideo(RuntimeWarning):
     """A video broke off in the middle; what could be decoded was used (exit code 1)."""
+
+
+class DiskSpace(UserWarning):
+    """A long job is about to take much room for temporary files; there is enough."""

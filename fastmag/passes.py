@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from fastmag.ops import Ops
-from fastmag.spool import Spool
+from fastmag.spool import Spool, check_room
 from fastmag.temporal import resample
 
 TRAINED_FPS = 30.0  # of the networks: X scales with the time between frames
 CHUNK, CHUNK_BYTES = 256, 16 << 20  # rows per read of a spool, at most
+COPIES = 2  # of what is analysed in spools at once, as every method makes a second one from the first
 Progress = Callable[[str, int, int | None], None]  # stage, frames done, frames in all
 
 
@@ -40,15 +42,19 @@ def rows_at_once(spool: Spool) -> int:
     return max(2, min(CHUNK, CHUNK_BYTES // spool.row_bytes))
 
 
-def analyse(source, cells, progress: Progress = silent, stride: int | None = None) -> tuple[Spool, np.ndarray]:
+def analyse(
+    source, cells, progress: Progress = silent, stride: int | None = None, remedy: str = "use a shorter clip"
+) -> tuple[Spool, np.ndarray]:
     """Pass 1: what `cells` represents of every stride-th frame, in a spool, and their times (n,) in seconds.
 
     The stride is that of the networks unless it is given. At a variable rate those frames are taken that come nearest
-    to an even step.
+    to an even step. Raises InputError, with the remedy, where the disk has no room for so many.
     """
-    spool, times = Spool(cells.shape), []
-    step, due = (stride or stride_of(source.fps)) / source.fps, 0.0
-    for i, frame in enumerate(source.frames()):
+    stride, times = stride or stride_of(source.fps), array("d")
+    spool = Spool(cells.shape)
+    check_room(COPIES * spool.row_bytes * -(-(source.n_frames or 0) // stride), remedy)
+    step, due = stride / source.fps, 0.0
+    for i, frame in enumerate(source.frames(again=True)):
         if frame.time + 0.5 / source.fps >= due:
             spool.append(cells.represent(frame.planes))
             times.append(frame.time)

@@ -16,7 +16,7 @@ CACHE_BYTES = 160 << 20  # decoded frames kept for the second pass; longer clips
 
 
 class FileSource:
-    """A video file, decoded anew for every pass unless its frames fit into the cache."""
+    """A video file, decoded anew for every pass unless the first one asked for its frames `again` and they fit."""
 
     def __init__(self, path, fps=None, roi=None, cache_bytes: int = CACHE_BYTES):
         from fastmag.video import probe
@@ -26,27 +26,30 @@ class FileSource:
         self.fps, self.n_frames = float(self.info.fps), self.info.n_frames
         self.damage: str | None = None
         self.picture = picture_of(self.info, roi)
-        self._cache: list[Frame] | None = []
-        self._whole = False
+        self._cache: list[Frame] | None = None
 
-    def frames(self) -> Iterator[Frame]:
-        """All frames in order; after the last one `damage` tells whether the file broke off."""
-        if self._whole and self._cache is not None:
+    def frames(self, again: bool = False) -> Iterator[Frame]:
+        """All frames in order; after the last one `damage` tells whether the file broke off.
+
+        again: they will be asked for once more, so that they are kept where that takes little memory.
+        """
+        if self._cache is not None:
             yield from self._cache
             return
         from fastmag.video import Reader
 
         held = 0
+        kept: list[Frame] | None = [] if again else None
         with Reader(self.path, self._fps) as reader:
             for frame in reader:
                 held += sum(plane.nbytes for plane in frame.planes)
-                if self._cache is not None and held > self._cache_bytes:
-                    self._cache = None
-                if self._cache is not None:
-                    self._cache.append(frame)
+                if kept is not None and held > self._cache_bytes:
+                    kept = None
+                if kept is not None:
+                    kept.append(frame)
                 yield frame
             self.damage = reader.damage
-        self._whole = self._cache is not None
+        self._cache = kept
 
 
 class ArraySource:
@@ -58,7 +61,7 @@ class ArraySource:
         self.n_frames, self.damage, self.array = len(frames), None, frames
         self.picture = Picture("rgb", (frames.shape[1:3],), roi=roi)
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, again: bool = False) -> Iterator[Frame]:
         for i, frame in enumerate(self.array):
             yield Frame((frame,), i / self.fps)
 

@@ -9,7 +9,7 @@ import numpy as np
 from fastmag import passes
 from fastmag.baselines.laplacian import LaplacianView
 from fastmag.baselines.level import Level, attenuated
-from fastmag.baselines.streams import Causal, Shortened, stream, whole
+from fastmag.baselines.streams import ONE_PASS, Causal, Shortened, stream, whole
 from fastmag.ops import Ops
 from fastmag.params import EvmColor, EvmMotion
 from fastmag.passes import Outcome
@@ -48,7 +48,7 @@ def magnify_motion(source, sink, params: EvmMotion, ops: Ops, progress: passes.P
         least = shortest(params.passband, fs)
     if params.passband and params.temporal == "ideal":
         band = partial(ideal, params.passband, one_sided=mit)
-        count = whole(source, sink, view, band, fs, least, progress, late=MIT_LATE if mit else 0)
+        count = whole(source, sink, view, band, fs, least, progress, MIT_LATE if mit else 0, ONE_PASS)
         times = 1 + params.alpha / 2 if mit else times
     else:
         count = stream(source, sink, view, Causal(section(params, fs), ops), fs, least, progress)

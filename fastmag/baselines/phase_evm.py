@@ -8,7 +8,7 @@ import numpy as np
 
 from fastmag import passes
 from fastmag.baselines.phase_view import PhaseView
-from fastmag.baselines.streams import Causal, stream, whole
+from fastmag.baselines.streams import ONE_PASS, Causal, stream, whole
 from fastmag.ops import Ops
 from fastmag.params import PYRAMIDS, PhaseEvm, Riesz
 from fastmag.passes import Outcome
@@ -38,7 +38,7 @@ def by_view(
         count = stream(source, sink, view, Causal(looking_back(params, fs), ops), fs, least, progress)
     else:
         band = partial(ideal if params.temporal == "ideal" else windowed, params.passband or (0.0, 0.0))
-        count = whole(source, sink, view, band, fs, least, progress)
+        count = whole(source, sink, view, band, fs, least, progress, remedy=ONE_PASS)
     return Outcome(count, f"motion is {1 + params.alpha:.3g} times as large, as far as phase can carry it")
 
 

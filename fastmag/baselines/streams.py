@@ -19,15 +19,21 @@ from fastmag.ops import Ops
 
 BLOCK_BYTES = 8 << 20
 MOST = 32  # frames of a block
+SHORTER = "use a shorter clip or a smaller --roi"
+ONE_PASS = "take --temporal butterworth, which needs none, a smaller --roi or a shorter clip"
 
 
-def whole(source, sink, view, band: Callable, fs: float, least: int, progress=passes.silent, late: int = 0) -> int:
+def whole(
+    source, sink, view, band: Callable, fs: float, least: int, progress=passes.silent, late: int = 0,
+    remedy: str = SHORTER,
+) -> int:  # fmt: skip
     """Three passes, for a filter that needs every frame: band(series (T, n), frames a second) -> the same shape.
 
     `fs` is the camera's rate; `late` frames at the start are left out, and so much later each change is added.
-    Returns the frames written; raises InputError where there are fewer than `least`.
+    Returns the frames written; raises InputError where there are fewer than `least`, and with the remedy where the disk
+    has no room for what is filtered.
     """
-    spool, times = passes.analyse(source, view, progress, stride=1)
+    spool, times = passes.analyse(source, view, progress, 1, remedy)
     check_length(len(spool), least, fs)
     change, grid, fps = passes.even(spool, times)
     rate = fps * fs / source.fps
@@ -78,10 +84,10 @@ class Shortened:
         self.fps, self.picture = source.fps, source.picture
         self.n_frames = source.n_frames and max(source.n_frames - first - last, 0)
 
-    def frames(self) -> Iterator:
+    def frames(self, again: bool = False) -> Iterator:
         """The frames between, in order."""
         held: list = []
-        for frame in islice(self._source.frames(), self._first, None):
+        for frame in islice(self._source.frames(again), self._first, None):
             held.append(frame)
             if len(held) > self._last:
                 yield held.pop(0)
