@@ -89,7 +89,7 @@ def test_a_disk_that_fills_up_is_said_in_one_line():
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with (
-        pytest.raises(InputError, match="no room left for temporary files in .*TMPDIR"),
+        pytest.raises(InputError, match=r"no room left for temporary files in .*TMPDIR"),
         Spool((3,), budget=0) as spool,
     ):
         spool._move_to_disk()
