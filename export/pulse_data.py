@@ -84,7 +84,7 @@ def render_all(
     step: Callable[[], None],
 ) -> list[Path]:
     """All clips, by `jobs` processes; `step` is called after each."""
-    return _in_parallel(folder, [(render, seed, i, seconds, heads) for i in range(clips)], jobs, step)
+    return in_parallel(folder, [(render, seed, i, seconds, heads) for i in range(clips)], jobs, step)
 
 
 def render_cast(
@@ -92,10 +92,11 @@ def render_cast(
 ) -> list[Path]:
     """Every recording of a cast (fastmag.synthetic.recordings, in that order), by `jobs` processes."""
     work = [(render_recording, what, seconds) for what in recordings(seed, people, tasks)]
-    return _in_parallel(folder, work, jobs, step)
+    return in_parallel(folder, work, jobs, step)
 
 
-def _in_parallel(folder: Path, work: list[tuple], jobs: int | None, step: Callable[[], None]) -> list[Path]:
+def in_parallel(folder: Path, work: list[tuple], jobs: int | None, step: Callable[[], None]) -> list[Path]:
+    """Call function(folder, *arguments) for every item of work, by `jobs` processes; `step` is called after each."""
     folder.mkdir(parents=True, exist_ok=True)
     with pool(jobs) as workers:
         futures = [workers.submit(function, folder, *arguments) for function, *arguments in work]

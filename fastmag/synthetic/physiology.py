@@ -21,9 +21,10 @@ def wander(rng: np.random.Generator, n: int, fps: float, seconds: float, std: fl
     return std * np.clip(walk / max(float(walk.std()), _LEAST * usual), -_MOST, _MOST)
 
 
-def breath(rng: np.random.Generator, n: int, fps: float) -> np.ndarray:
-    """Respiration (n,), about -1..1, 10 to 22 breaths a minute with varying depth."""
-    rate = rng.uniform(10, 22) / 60 * (1 + wander(rng, n, fps, 6, 0.08, 0.3))
+def breath(rng: np.random.Generator, n: int, fps: float, breaths: float | None = None) -> np.ndarray:
+    """Respiration (n,), about -1..1, with varying depth; breaths a minute, by default drawn from 10..22."""
+    drawn = rng.uniform(10, 22)
+    rate = (drawn if breaths is None else breaths) / 60 * (1 + wander(rng, n, fps, 6, 0.08, 0.3))
     phase = 2 * np.pi * np.cumsum(rate) / fps + rng.uniform(0, 2 * np.pi)
     return (1 + wander(rng, n, fps, 6, 0.15, 0.3)) * (np.sin(phase) + 0.2 * np.sin(2 * phase + 1.0))
 

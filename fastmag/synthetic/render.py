@@ -17,10 +17,10 @@ from fastmag.synthetic.mesh import ATLAS_WIDTH
 from fastmag.synthetic.motion import make_motion, rotation
 from fastmag.synthetic.person import RISE, make_person
 from fastmag.synthetic.settings import Settings
+from fastmag.synthetic.things import cover
 from fastmag.synthetic.wave_files import excerpt
+from fastmag.synthetic.world import DISTANCE, PIVOT, make_world
 
-_PIVOT = (-11.0, -2.5)  # y, z about which the head turns, cm
-_DISTANCE = 95.0  # of the camera, cm
 _ATLAS_CM = (29.0, 50.0)  # of the head that the texture's height covers in rows, in columns
 _QUANTILES = raster.normal_quantiles()
 SKIN = 0.35  # of the strong pulsation: pixels above are skin
@@ -60,6 +60,11 @@ class Shot:
         kind = s.background or ("black" if s.task in "BC" else "pattern")
         self.background = scene.make_background(rng[3], kind, self.n, s.fps, s.size)
         self.camera = scene.make_camera(rng[4], self.n, s.size, s.noise, s.framing, s.repeat)
+        self.world = None
+        if s.world == "any":
+            own = np.random.default_rng([self.seed, 6])
+            self.world = make_world(own, s.size, s.fps, self.person.melanin, self._air)
+            self.person, self.camera = self.world.person(self.person), self.world.camera(self.camera)
         shown = self.camera.shown
         self.p, self.breath, self.yaw = wave[shown], self._air[shown], self.motion.yaw[shown]
         self._textures = [_thin(_linear(t, self.camera.gamma), self._step()) for t in self.person.textures]
@@ -70,7 +75,7 @@ class Shot:
     def _signals(self, rng: np.random.Generator) -> np.ndarray:
         """Set breath, rate and amplitude; returns the pulse."""
         s, real = self.settings, np.random.default_rng([self.seed, 5])
-        air = physiology.breath(rng, self.n, s.fps)
+        air = physiology.breath(rng, self.n, s.fps, s.breaths)
         if s.breath_wave is not None:
             air = excerpt(real, s.breath_wave, "breath", self.n, s.fps) / np.sqrt(2)
         wave, self.bpm = physiology.pulse(rng, self.n, s.fps, s.bpm, air)
@@ -107,11 +112,13 @@ class Shot:
         h, w = self.settings.size
         at = (m.shift[t] + m.shake[t]) * h + (c.centre[0] * w, c.centre[1] * h)
         state = np.zeros(27, np.float32)
-        state[:9] = rotation(m.yaw[t], m.pitch[t], m.roll[t]).ravel()
-        state[9:18] = rotation(0.12 * m.yaw[t], 0.0, 0.1 * m.roll[t]).ravel()
-        state[18:20] = _PIVOT
+        head, trunk = rotation(m.yaw[t], m.pitch[t], m.roll[t]), rotation(0.12 * m.yaw[t], 0.0, 0.1 * m.roll[t])
+        if self.world is not None:
+            head, trunk = self.world.view @ head, self.world.view @ trunk
+        state[:9], state[9:18] = head.ravel(), trunk.ravel()
+        state[18:20] = PIVOT[1:]
         state[20:22] = n * at - 0.5
-        state[22:27] = n * c.scale * h * (1 + m.nearer[t]), c.aspect, _DISTANCE, m.jaw[t], 0.0
+        state[22:27] = n * c.scale * h * (1 + m.nearer[t]), c.aspect, DISTANCE, m.jaw[t], 0.0
         state[26] = self.settings.breath_factor * self._air[t]
         return state
 
@@ -142,9 +149,26 @@ class Shot:
         shown = int(self.camera.shown[t])
         green = self._shaded(shown, b, 1.0)[1][..., 1]
         skin = green > SKIN * np.percentile(green[green > 0], 90) if green.any() else green > 0
-        rise = self.person.offsets[1, self.person.faces[:, 0], 1]
         face = b.face[::n, ::n]
-        return skin, (face >= 0) & (rise[face] > 0.5 * RISE)
+        if self.world is None:
+            rise = self.person.offsets[1, self.person.faces[:, 0], 1]
+            return skin, (face >= 0) & (rise[face] > 0.5 * RISE)
+        bare = np.ones((*self.settings.size, 3), np.float32)
+        self._cover(shown, np.ones_like(bare), bare)
+        moved = np.linalg.norm(self.person.offsets[1], axis=1)[self.person.faces[:, 0]]
+        return skin, (face >= 0) & (moved[face] > 0.5 * np.percentile(moved, 95)) & (bare[..., 0] > 0.5)
+
+    def excursion(self, t: int = 0) -> np.ndarray:
+        """How far one unit of breath moves the trunk at instant t: (V, 2), pixels to the right and down, at those of
+        its vertices that are in the picture and turned to the camera, seen or hidden."""
+        b, places, who = self._buffers(), [], self.person
+        for unit in (0.0, 1.0):
+            state = self._state(t)
+            state[26] = unit
+            raster.pose(who.vertices, who.normals, who.bind, who.offsets, state, b.screen, b.turned)
+            places.append(b.screen[:, :2] / self.settings.antialias)
+        inside = ((places[0] > 0) & (places[0] < self.settings.size[::-1])).all(1)
+        return (places[1] - places[0])[inside & (who.bind < 0.5) & (b.turned[:, 2] > 0)]
 
     def instant(self, t: int, buffers: _Buffers | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Picture and pulsation (H, W, 3) float32 in grey levels at instant t, without noise."""
@@ -168,7 +192,18 @@ class Shot:
             picture,
             pulsation,
         )
+        self._cover(t, picture, pulsation)
         return picture, pulsation
+
+    def _cover(self, t: int, picture: np.ndarray, pulsation: np.ndarray) -> None:
+        """What is in front of the person."""
+        if self.world is not None and self.world.capsules.shape[1]:
+            h, w = self.settings.size
+            capsules = self.world.capsules[t] * (w, h, w, h, h)
+            capsules[:, :4] += np.tile(self.motion.shake[t] * h, 2)
+            cover(
+                picture, pulsation, *(x.astype(np.float32) for x in (capsules, self.world.colours, self.world.grains))
+            )
 
     def frame(self, t: int, buffers: _Buffers | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Frame t (H, W, 3) uint8 as the camera gives it, and its pulsation (H, W, 3) float32."""

@@ -1,0 +1,102 @@
+"""The data set of the respiration network: rendered people, reduced to what the network sees at once, one small file a
+clip."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fastmag import phase
+from fastmag.export.pulse_data import ClipFile, held_out, in_parallel
+
+SIZE, FINE, FINE_SHARE = 246, 492, 0.15  # pixels of a side; 246 hold all of the third scale; so many clips are larger
+WORLD_SHARE = 0.65  # of clips are of the world "any"
+HELD = 0.07  # of clips without breath
+TASKS = "ABCDTABCDT"
+LUMA = (0.299, 0.587, 0.114)
+POOL = 2  # samples of a subband that the network takes together at once
+
+
+def settings(seed: int, index: int) -> dict:
+    """What clip `index` shows; everything not said here is drawn by the renderer from the same seed."""
+    rng = np.random.default_rng([seed, index, 17])
+    fine, world = rng.random() < FINE_SHARE, rng.random() < WORLD_SHARE
+    side = FINE if fine else SIZE
+    options: dict = {"task": TASKS[index % len(TASKS)], "size": (side, side), "world": "any" if world else "paper"}
+    options["framing"] = "any" if rng.random() < 0.4 else "portrait"
+    options["lively"] = bool(rng.random() < (0.6 if world else 0.3))
+    background = rng.choice(["own", "pattern", "plain", "black", "moving"], p=[0.45, 0.3, 0.1, 0.1, 0.05])
+    options["background"] = None if background == "own" else str(background)
+    options["noise"] = float(np.exp(rng.uniform(np.log(0.15), np.log(0.9)))) * (1.0 if fine else 0.7)
+    options["crf"] = int(rng.integers(14, 28)) if rng.random() < 0.4 else 0
+    depth, breaths = float(np.exp(rng.uniform(np.log(0.15), np.log(1.2)))), float(rng.uniform(7, 36))
+    options["depth"] = 0.0 if rng.random() < HELD else depth if rng.random() < 0.6 else None
+    options["breaths"] = breaths if rng.random() < 0.5 else None
+    options |= {"antialias": 2, "texture_rows": 512} if fine else {"antialias": 3, "texture_rows": 256}
+    return options
+
+
+def render(folder: Path, seed: int, index: int, seconds: float) -> Path:
+    """Render clip `index` into the folder, unless it is there. The same arguments give the same numbers."""
+    path = folder / f"clip-{index:05d}.npz"
+    if not path.exists():
+        x, y, way, task = make(1000 * seed + index, seconds, settings(seed, index))
+        part = path.with_suffix(".part.npz")
+        np.savez(part, x=x, y=y, way=way, task=task)
+        os.replace(part, path)
+    return path
+
+
+def make(seed: int, seconds: float, options: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    """What the network sees of a rendered clip, and what it should answer.
+
+    Returns x (T - 1, 4, 64, 64) float16, the gated phase differences, pooled; y (T - 1,) float32, how far the breath
+    moves the trunk from frame to frame, in pixels of the working square; way (2,): the mean direction of that
+    motion when y > 0, right and down; the task.
+    """
+    from fastmag.kernels import cpu
+    from fastmag.synthetic import Settings, Shot
+
+    shot = Shot(seed, Settings(seconds=seconds, fps=phase.ANALYSIS_FPS, detail=0.6, pulse=False, **options))
+    height, width = shot.settings.size
+    top, left, side = phase.working_square(height, width)
+    small = np.empty((shot.n, phase.SMALL, phase.SMALL), np.float32)
+    for t, (frame, _) in enumerate(shot.frames(threads=1)):
+        small[t] = phase.shrink(cpu.luma(frame[top : top + side, left : left + side].copy(), LUMA)[None])[0]
+    x = np.concatenate([pooled(seen(small[t : t + 9], cpu)) for t in range(0, shot.n - 1, 8)])
+    moved = shot.excursion() * (phase.SIDE / side)
+    reach = float(np.percentile(np.linalg.norm(moved, axis=1), 75)) if len(moved) else 0.0
+    way = moved.mean(0) if len(moved) else np.zeros(2)
+    return x.astype(np.float16), (reach * np.diff(shot.breath)).astype(np.float32), way, shot.settings.task
+
+
+def seen(small: np.ndarray, ops) -> np.ndarray:
+    """The network's input (T - 1, 4, 128, 128) of squares at the third scale (T, 123, 123)."""
+    return phase.gated(*phase.network_input(phase.analyse(small, ops), ops))
+
+
+def pooled(x: np.ndarray) -> np.ndarray:
+    """Means over POOL x POOL samples: the network's own first step, taken before the data are stored."""
+    t, k, h, w = x.shape
+    return x.reshape(t, k, h // POOL, POOL, w // POOL, POOL).mean((3, 5))
+
+
+def render_all(
+    folder: Path, seed: int, clips: int, seconds: float, jobs: int | None, step: Callable[[], None]
+) -> list[Path]:
+    """All clips, by `jobs` processes; `step` is called after each."""
+    return in_parallel(folder, [(render, seed, i, seconds) for i in range(clips)], jobs, step)
+
+
+def load(path: Path, index: int) -> ClipFile:
+    """Read one clip. Where the breath moves what is seen down or to the left, y changes its sign, so that at first one
+    sign is learnt for all of a direction."""
+    data = np.load(path)
+    x, y, way = data["x"], data["y"], data["way"]
+    return ClipFile(x, y * (1.0 if way @ UP >= 0 else -1.0), str(data["task"]), held_out(index))
+
+
+UP = np.array([1.0, -1.0]) / np.sqrt(2)
