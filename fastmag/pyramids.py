@@ -17,6 +17,9 @@ Float64 = NDArray[np.float64]
 
 SMALLEST = 8
 """Pixels of the shorter side below which a frame has no level."""
+OVERLAP, FIRST, ENDS = 7, 1.5, 3.0
+"""Smooth windows at any frequency; steps from the Nyquist frequency to the first one's centre, and from there to its
+end, half a step early: what is left there, 1e-4, goes to the residual, and a sixth of the samples is spared."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Steerable:
     shape         (H, W) of a frame, odd sizes too
     depth         number of levels; level 0 is the finest
     orientations  K, the subbands of a level; subband k looks along the angle pi k / K
-    octaves       from a level to the next: 1 or 0.5
+    octaves       from a level to the next: 1 or 0.5 (0.25 with `Smooth` filters)
     transition    octaves over which a level hands over to the next: 1 (octave bandwidth), or 0.75 with half octaves
 
     A filter is one-sided (analytic): radial cos(pi/2 log2) flanks times 2 sqrt(c) cos^(K-1) over half a plane, so that
@@ -60,7 +63,7 @@ class Steerable:
         return tuple(math.pi * k / self.orientations for k in range(self.orientations))
 
     def edge(self, level: int) -> float:
-        """The frequency from which on a level's filters are 0, as a share of the Nyquist frequency."""
+        """The frequency down and across from which on a level's filters are 0, as a share of the Nyquist frequency."""
         return 2.0 ** (-self.octaves * level)
 
     def reach(self, level: int) -> tuple[int, int]:
@@ -119,6 +122,44 @@ class Steerable:
 
 
 @dataclass(frozen=True)
+class Smooth(Steerable):
+    """A steerable pyramid whose levels are cos^6 of the logarithm of frequency, seven of them over each other.
+
+    The quarter-octave pyramid of Wadhwa et al. 2013 in the windows of its released code: filters so narrow would ring
+    with the flanks of `Steerable`. cos^12 over seven steps of pi / 7 sums to a constant, so that the frame is rebuilt.
+    A level's centre lies (level + 1.5) steps of `octaves` below the Nyquist frequency; at half of their power filters
+    are 1.5 steps wide. The finest two are sampled as finely as the frame and reach into the corners of its spectrum.
+    """
+
+    def edge(self, level: int) -> float:
+        return min(1.0, 2.0 ** (self.octaves * (ENDS - FIRST - level)))
+
+    def wavelength(self, level: int) -> float:
+        return 2.0 ** (1.0 + self.octaves * (level + FIRST))
+
+    def masks(self, level: int) -> Float64:
+        masks, (y, x) = super().masks(level), self.reach(level)
+        masks[:, y + 1 : masks.shape[1] - y] = 0  # the Nyquist frequency itself stands for both directions
+        masks[:, :, x + 1 : masks.shape[2] - x] = 0
+        return masks
+
+    def residual(self) -> Float64:
+        H, W = self.shape
+        down, across = np.abs(np.fft.fftfreq(H, 1 / H))[:, None], np.arange(W // 2 + 1.0)
+        r, left = np.hypot(_grid(down, H), _grid(across, W)), np.ones((H, W // 2 + 1))
+        for level in range(self.depth):
+            y, x = self.reach(level)
+            left -= self._radial(r, level) ** 2 * ((down <= y) & (across <= x))
+        return left.clip(0)
+
+    def _radial(self, r: Float64, level: int) -> Float64:
+        n = OVERLAP - 1
+        steps = -np.log2(np.where(r > 0, r, 1e-300)) / self.octaves - (level + FIRST)
+        scale = 2.0**n * math.factorial(n) / math.sqrt(OVERLAP * math.factorial(2 * n))
+        return np.where(np.abs(steps) < ENDS, scale * np.cos(np.pi / OVERLAP * steps) ** n, 0.0)
+
+
+@dataclass(frozen=True)
 class Riesz(Steerable):
     """A Riesz pyramid of frames of one size: bands of all directions, each with its exact Riesz transform.
 
@@ -155,6 +196,8 @@ def riesz(shape: tuple[int, int], depth: int | None = None, octaves: float = 1.0
 
     Raises InputError where the frame is too small, or a number makes no pyramid.
     """
+    if octaves not in (1, 0.5):
+        raise InputError(f"octaves of a Riesz pyramid must be 1 or 0.5; got {octaves:g}: choose one of them")
     plan = steerable(shape, depth, 2, octaves)
     return Riesz(plan.shape, plan.depth, 2, plan.octaves, plan.transition)
 
@@ -169,16 +212,20 @@ def steerable(
     """The pyramid of frames (H, W): octave bandwidth and four orientations by default (the paper's).
 
     depth is by default as many levels as there are octaves above a shorter side of 4 samples, as in pyrtools.
-    transition is by default 1 for octaves and 0.75 for half octaves (Wadhwa et al. 2013).
+    transition is by default 1 for octaves and 0.75 for half octaves (Wadhwa et al. 2013); quarter octaves have smooth
+    windows instead (`Smooth`).
     Raises InputError where the frame is too small, or a number makes no pyramid.
     """
     H, W = (int(n) for n in shape)
     if min(H, W) < SMALLEST:
         raise InputError(f"frames must be at least {SMALLEST} pixels high and wide for a pyramid; got {H}x{W}: enlarge")
-    if octaves not in (1, 0.5):
-        raise InputError(f"octaves must be 1 or 0.5; got {octaves:g}: choose one of them")
-    transition = (1.0 if octaves == 1 else 0.75) if transition is None else transition
-    if not 0 < transition <= 1:
+    if octaves not in (1, 0.5, 0.25):
+        raise InputError(f"octaves must be 1, 0.5 or 0.25; got {octaves:g}: choose one of them")
+    if octaves == 0.25 and transition is not None:
+        raise InputError(f"transition has no meaning for quarter octaves; got {transition:g}: leave it out")
+    if transition is None:
+        transition = {1: 1.0, 0.5: 0.75}.get(octaves, 0.0)
+    elif not 0 < transition <= 1:
         raise InputError(f"transition must be above 0 and at most 1 octave; got {transition:g}")
     if not 2 <= orientations <= 16:
         raise InputError(f"orientations must be 2 to 16; got {orientations}: 4 and 8 are usual")
@@ -186,7 +233,8 @@ def steerable(
     depth = most if depth is None else depth
     if not 1 <= depth <= most:
         raise InputError(f"depth must be 1 to {most} levels for frames of {H}x{W}; got {depth}: lower it")
-    return Steerable((H, W), depth, orientations, float(octaves), float(transition))
+    kind = Smooth if octaves == 0.25 else Steerable
+    return kind((H, W), depth, orientations, float(octaves), float(transition))
 
 
 @lru_cache(maxsize=256)

@@ -60,6 +60,7 @@ PYRAMIDS = [
     ((2, 9, 8), {"orientations": 2}, [0]),
     ((3, 33, 47), {"orientations": 3}, [2, 0]),
     ((2, 41, 94), {"octaves": 0.5, "orientations": 8}, None),
+    ((2, 41, 94), {"octaves": 0.25, "orientations": 8}, None),
     ((2, 123, 123), {}, [0]),
     ((1, 123, 125), {}, None),
     ((2, 240, 320), {"depth": 3}, None),

@@ -153,7 +153,8 @@ def test_a_spool_on_disk_does_not_change_the_result(monkeypatch):
 
 
 def test_settings_that_cannot_be():
-    for wrong, said in (({"sigma": -1}, "at least 0"), ({"pyramid": "cubic"}, "cubic"), ({"rates": (0.4, 0.1)}, "fir"),
+    for wrong, said in (({"sigma": -1}, "at least 0"), ({"pyramid": "quarter-octave"}, "half-octave; got"),
+                        ({"rates": (0.4, 0.1)}, "fir"),
                         ({"attenuate": 1}, "True or False"), ({"passband": (2, 1)}, "LOW < HIGH")):  # fmt: skip
         with pytest.raises(InputError, match=said):
             fastmag.Riesz(**wrong)

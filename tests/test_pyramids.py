@@ -7,11 +7,17 @@ import pytest
 
 from fastmag.errors import InputError
 from fastmag.kernels import cpu, reference
-from fastmag.pyramids import fast_length, steerable
+from fastmag.pyramids import fast_length, riesz, steerable
 
 OPS = pytest.mark.parametrize("ops", [reference, cpu], ids=["reference", "cpu"])
 SHAPES = [(8, 8), (9, 8), (33, 47), (64, 96), (123, 123), (91, 130)]
-OPTIONS = [{}, {"orientations": 3}, {"orientations": 8, "octaves": 0.5}, {"orientations": 6, "transition": 0.5}]
+OPTIONS = [
+    {},
+    {"orientations": 3},
+    {"orientations": 8, "octaves": 0.5},
+    {"orientations": 6, "transition": 0.5},
+    {"orientations": 8, "octaves": 0.25},
+]
 
 
 def noise(shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
@@ -136,7 +142,7 @@ def test_a_moved_texture_moves_its_phase(ops):
 
 
 @OPS
-@pytest.mark.parametrize("options", [{}, {"orientations": 8, "octaves": 0.5}], ids=str)
+@pytest.mark.parametrize("options", [OPTIONS[0], OPTIONS[2], OPTIONS[4]], ids=str)
 @pytest.mark.parametrize(("shape", "cycles"), [((96, 120), (0, 15)), ((91, 123), (11, 0)), ((91, 123), (7, -12))])
 def test_a_shift_of_phase_moves_a_grating(ops, shape, cycles, options):
     """By a third of a pixel and by two pixels, through every level and orientation that sees it, odd sizes too."""
@@ -204,6 +210,27 @@ def test_threads_do_not_change_the_pyramid(batch):
         cpu.set_threads(None)
     for one, several in zip(*found, strict=True):
         np.testing.assert_array_equal(one, several)
+
+
+def test_quarter_octaves_are_narrow_smooth_and_as_many_as_documented():
+    """Each level peaks at its wavelength, has half of its power 1.5 steps wide, and no edge steeper than its flanks."""
+    plan = steerable((480, 640), orientations=8, octaves=0.25)
+    assert plan.depth == 24 and plan.transition == 0
+    samples = sum(8 * h * w for h, w in plan.sizes) / (480 * 640)
+    assert 38 < samples < 42  # an octave pyramid of four orientations has 5.3, half octaves of eight 16.8
+    for level in (0, 3, 9):
+        row = plan.masks(level)[0, 0, : plan.reach(level)[1] + 1]
+        octave = np.log2(np.arange(1, len(row)) / 320)  # from the Nyquist frequency
+        inside, power = row[1:] > 0, row[1:] ** 2
+        assert octave[np.argmax(power)] == pytest.approx(1 - np.log2(plan.wavelength(level)), abs=0.02)
+        if level:
+            half = octave[power > power.max() / 2]
+            assert np.ptp(half) == pytest.approx(0.375, abs=0.03)
+        assert np.abs(np.diff(row)).max() < 0.1 * row.max() and inside.sum() > 10
+    with pytest.raises(InputError, match="quarter octaves"):
+        steerable((64, 64), octaves=0.25, transition=0.5)
+    with pytest.raises(InputError, match="Riesz pyramid must be 1 or"):
+        riesz((64, 64), octaves=0.25)
 
 
 def test_fast_lengths_are_short_and_have_small_factors():

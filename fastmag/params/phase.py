@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,8 +13,13 @@ from fastmag.params.fields import FS, ROI, Switch, flag
 from fastmag.params.vam import ACCELERATION, ACCELERATIONS, ALPHA
 
 FILTERS = ("fir", "ideal", "butterworth", "iir")
-PYRAMIDS: dict[str, dict] = {"octave": {}, "half-octave": {"orientations": 8, "octaves": 0.5}}
-PYRAMID = "octave (4 orientations) or half-octave (8: larger motions, slower)"
+PYRAMIDS: dict[str, dict] = {
+    "octave": {},
+    "half-octave": {"orientations": 8, "octaves": 0.5},
+    "quarter-octave": {"orientations": 8, "octaves": 0.25},
+}
+RIESZ_PYRAMIDS = ("octave", "half-octave")
+PYRAMID = "octave (4 orientations), half-octave (8: larger motions, 3 times slower), quarter-octave (8: 8 times slower)"
 SIGMA = "samples of a subband over which the phase is smoothed, weighted by amplitude; 0 for none"
 
 CARRIED = "motion in the passband grows (1 + alpha) times, up to a quarter of a wavelength"
@@ -46,7 +52,7 @@ class PhaseEvm:
     roi: tuple[int, int, int, int] | None = flag(None, ROI)
 
     def __post_init__(self) -> None:
-        _check_phase(self)
+        _check_phase(self, PYRAMIDS)
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class Riesz:
     roi: tuple[int, int, int, int] | None = flag(None, ROI)
 
     def __post_init__(self) -> None:
-        _check_phase(self)
+        _check_phase(self, RIESZ_PYRAMIDS)
 
 
 @dataclass(frozen=True)
@@ -99,11 +105,11 @@ class VamMotion:
         fields.check_roi(self)
 
 
-def _check_phase(params: PhaseEvm | Riesz) -> None:
+def _check_phase(params: PhaseEvm | Riesz, pyramids: Collection[str]) -> None:
     fields.check_choice(params, "temporal", FILTERS)
     fields.check_switch(params)
     fields.check_numbers(params, {"alpha": 0, "sigma": 0})
-    fields.check_choice(params, "pyramid", PYRAMIDS)
+    fields.check_choice(params, "pyramid", pyramids)
     if params.temporal == "iir":
         fields.check_rates(params, DEFAULT_RATES)
     else:

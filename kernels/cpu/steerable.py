@@ -40,7 +40,7 @@ class _Filters(NamedTuple):
     lines: fourier.Lines | None
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
 def _filters(plan: Steerable, level: int, dtype: np.dtype) -> _Filters:
     masks = plan.masks(level)
     ours = dtype == np.float32 and all(map(fourier.length, plan.sizes[level]))
