@@ -11,22 +11,25 @@ import onnx.inliner
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from fastmag.errors import InputError
-from fastmag.export import rules_layers, rules_shape  # noqa: F401  (they register their rules)
+from fastmag.export import rules_curves, rules_layers, rules_shape, rules_spatial  # noqa: F401  (they register rules)
 from fastmag.export.onnx_files import load, without_traces
-from fastmag.export.rules import RULES
-from fastmag.export.tape import Cotangent, Shape, Tape, refusal
+from fastmag.export.rules import RULES, SEVERAL_OUTPUTS
+from fastmag.export.tape import Cotangent, Shape, Tape, needed, refusal
 
 OLDEST_OPSET = 13
 # Operators whose output does not change with small changes of their input: the gradient stops there.
 FLAT = {"ArgMax", "ArgMin", "Ceil", "ConstantOfShape", "Equal", "Floor", "Greater", "GreaterOrEqual", "Less",
         "LessOrEqual", "Round", "Shape", "Sign", "Size"}  # fmt: skip
+SHARED = 1024  # elements from which on a weight that can be computed from another one is not stored a second time
 
 
-def gradient_model(forward: onnx.ModelProto | str | Path | bytes) -> onnx.ModelProto:
+def gradient_model(forward: onnx.ModelProto | str | Path | bytes, share: bool = False) -> onnx.ModelProto:
     """The gradient of a network's output in its input, as an ONNX graph.
 
     forward: one input X (batch, ...) of float32 (or float64), fixed but for the batch axis, and one output y with one
         scalar per sample, (batch, 1) or (batch,); opset 13 or later.
+    share: store every weight once. The turned and scaled weights of the way back become nodes, which ONNX Runtime
+        computes while it loads the model: a file about the size of the network instead of twice that.
     Returns a model with the input "X" and the outputs "G" = dy/dX (the shape of X) and "y"; opset and dtype are kept.
     Raises InputError, naming the node, for an operator without a rule (supported() lists those that have one).
     """
@@ -42,7 +45,7 @@ def gradient_model(forward: onnx.ModelProto | str | Path | bytes) -> onnx.ModelP
         tape, path = _tape(model)
     except (UnicodeDecodeError, LookupError) as error:  # names that are no text, types that do not exist
         raise InputError(f"the model is damaged ({error}); export it again") from error
-    return _assemble(model, tape, _walk(tape, path))
+    return _assemble(model, tape, _walk(tape, path), share)
 
 
 def supported() -> str:
@@ -105,12 +108,7 @@ def _rename(graph: onnx.GraphProto, x: str, y: str) -> None:
 
 def _path(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto], set[str]]:
     """The nodes that y needs, those of them through which it depends on X, and the tensors that depend on X."""
-    needed, kept = {"y"}, []
-    for node in reversed(graph.node):
-        if needed & set(node.output):
-            needed |= set(node.input)
-            kept.append(node)
-    kept.reverse()
+    kept, _ = needed(graph.node, ["y"])
     reached = {"X"}
     path = []
     for node in kept:
@@ -171,42 +169,44 @@ def _walk(tape: Tape, path: list[onnx.NodeProto]) -> Cotangent:
     seed = tape.add_constant(np.ones([1] * len(tape.shapes["y"])), "seed")
     cotangents = {"y": Cotangent(seed, np.ones(()))}
     for node in reversed(path):
-        g = cotangents.pop(node.output[0], None)
-        if g is None:
+        found = [cotangents.pop(name, None) for name in node.output]
+        if not any(found):
             continue
-        if any(name in cotangents for name in node.output[1:]):
-            raise InputError(f"cannot differentiate {node.op_type} (node {node.name!r}) through more than one output")
-        for name, to_input in _apply_rule(tape, node, g).items():
+        if any(found[1:]) and node.op_type not in SEVERAL_OUTPUTS:
+            raise refusal(node, "y depends on more than its first output")
+        for name, to_input in _apply_rule(tape, node, found).items():
             if name in tape.active:
                 known = cotangents.get(name)
                 cotangents[name] = to_input if known is None else tape.sum(known, to_input)
     return tape.spread_batch(tape.applied(cotangents["X"]), "X")
 
 
-def _apply_rule(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
+def _apply_rule(tape: Tape, node: onnx.NodeProto, found: list[Cotangent | None]) -> dict[str, Cotangent]:
+    rule = RULES[node.op_type]
     try:
-        return RULES[node.op_type](tape, node, g)
+        if node.op_type in SEVERAL_OUTPUTS:
+            return rule(tape, node, [g or tape.zeros(name) for g, name in zip(found, node.output, strict=True)])
+        return rule(tape, node, found[0])
     except InputError:
         raise
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise refusal(node, f"its attributes and inputs do not fit together ({error})") from error
 
 
-def _assemble(model: onnx.ModelProto, tape: Tape, g: Cotangent) -> onnx.ModelProto:
+def _assemble(model: onnx.ModelProto, tape: Tape, g: Cotangent, share: bool) -> onnx.ModelProto:
     """The forward and the backward nodes that y and G need, in one checked model."""
     last = next((n for n in tape.nodes if g.name in n.output), None)
     if last is None or g.name in tape.producers or any(g.name in n.input for n in tape.nodes):
         tape.nodes.append(helper.make_node("Identity", [g.name], ["G"], name="G"))
     else:
         last.output[:] = ["G" if name == g.name else name for name in last.output]
-    needed, nodes = {"G", "y"}, []
-    for node in reversed(tape.nodes):
-        if needed & set(node.output):
-            needed |= set(node.input)
-            nodes.append(node)
-    nodes.reverse()
+    nodes = tape.nodes
+    if share:  # recipes read constants alone, so they may stand after the forward nodes, which may compute those
+        large = [node for name, node in tape.recipes.items() if tape.constants[name].size >= SHARED]
+        nodes = [*nodes[: tape.forward], *large, *nodes[tape.forward :]]
+    nodes, names = needed(nodes, ["G", "y"])
     made = {name for node in nodes for name in node.output}
-    stored = [name for name in tape.constants if name in needed and name not in made]
+    stored = [name for name in tape.constants if name in names and name not in made]
     x = next(i for i in model.graph.input if i.name == "X")
     slope = onnx.ValueInfoProto()
     slope.CopyFrom(x)

@@ -8,7 +8,9 @@ before it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,8 +18,9 @@ from onnx import helper
 
 from fastmag.export.tape import Cotangent, Tape, attribute, refusal, size
 
-Rule = Callable[[Tape, onnx.NodeProto, Cotangent], dict[str, Cotangent]]
+Rule = Callable[[Tape, onnx.NodeProto, Any], dict[str, Cotangent]]
 RULES: dict[str, Rule] = {}
+SEVERAL_OUTPUTS = {"Split"}  # their rules get a list, one Cotangent for every output; others that of the first output
 
 
 def rule(*operators: str) -> Callable[[Rule], Rule]:
@@ -130,6 +133,17 @@ def add(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
         for name, sign in signs.items()
         if name in tape.active
     }
+
+
+@rule("Sum")
+def sum_(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
+    counts = Counter(name for name in node.input if name in tape.active)
+    return {name: unbroadcast(tape, g.scaled(float(n)), node.output[0], name) for name, n in counts.items()}
+
+
+@rule("Expand")
+def expand(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
+    return {node.input[0]: unbroadcast(tape, g, node.output[0], node.input[0])}
 
 
 @rule("Neg")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from fastmag.export.rules import rule
-from fastmag.export.tape import Array, Cotangent, Tape, attribute, refusal, size
+from fastmag.export.rules import rule, unbroadcast
+from fastmag.export.tape import LAST, LAST_BACKWARDS, Array, Cotangent, Tape, attribute, refusal, size
 
 # A convolution back to so few channels (the input layer's) is faster as ConvTranspose, which makes one matrix product.
 FEW_CHANNELS = 4
+
+Ints = Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -62,39 +65,91 @@ def window(tape: Tape, node: onnx.NodeProto, kernel: tuple[int, ...]) -> Window:
 
 @rule("Conv")
 def conv(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
-    weights = tape.required_constant(node, 1, "weight")
-    w = window(tape, node, weights.shape[2:])
+    shape = tape.required_constant(node, 1, "weight").shape
+    w = window(tape, node, shape[2:])
     groups = attribute(node, "group", 1)
     g, scale = tape.with_scale_along(tape.spread_batch(g, node.output[0]), -1 - len(w.kernel))
-    weights = weights * scale.reshape(-1, *[1] * (weights.ndim - 1))
-    if set(w.strides) == {1} and weights.shape[1] * groups > FEW_CHANNELS:
-        name = _flipped_conv(tape, g.name, weights, w, groups)
+    weight = tape.scaled_weight(node.input[1], scale.reshape(-1, *[1] * (len(shape) - 1)))
+    if set(w.strides) == {1} and shape[1] * groups > FEW_CHANNELS:
+        name = _flipped_conv(tape, g.name, weight, w, groups)
     else:
-        name = _transposed_conv(tape, g.name, weights, w, groups)
+        name = _transposed_conv(tape, g.name, weight, w, groups)
     return {node.input[0]: Cotangent(name, np.ones(()))}
 
 
-def _flipped_conv(tape: Tape, g: str, weights: Array, w: Window, groups: int) -> str:
+def _flipped_conv(tape: Tape, g: str, weight: str, w: Window, groups: int) -> str:
     """Stride 1: the convolution with the kernel turned around, which runs as fast as the forward one."""
-    out, into = weights.shape[:2]
-    turned = weights.reshape(groups, out // groups, into, *w.kernel).swapaxes(1, 2)
-    turned = np.flip(turned.reshape(-1, out // groups, *w.kernel), axis=tuple(range(2, weights.ndim)))
     pads = [e - 1 - p for sides in (w.begin, w.end) for e, p in zip(w.extents, sides, strict=True)]
-    if min(pads) < 0:  # the forward padding is wider than the kernel: those outputs never saw the input
+    return _conv_over(tape, g, _turned(tape, weight, groups), pads, w, [1] * len(w.kernel), groups)
+
+
+def _turned(tape: Tape, weight: str, groups: int) -> str:
+    """(out, in / groups, ...) -> (in, out / groups, ...), every kernel reversed along all its axes."""
+    out, into, *kernel = tape.constants[weight].shape
+    order = list(range(2, 2 + len(kernel)))
+    if groups == 1:
+        weight = tape.emit("Transpose", weight, perm=[1, 0, *order])
+    else:
+        parts, whole = (
+            tape.add_constant(np.array(shape, np.int64), "shape")
+            for shape in ((groups, out // groups, into, *kernel), (groups * into, out // groups, *kernel))
+        )
+        weight = tape.emit("Reshape", weight, parts)
+        weight = tape.emit("Transpose", weight, perm=[0, 2, 1, *(axis + 1 for axis in order)])
+        weight = tape.emit("Reshape", weight, whole)
+    return tape.cut(weight, [-1] * len(order), [LAST_BACKWARDS] * len(order), order, [-1] * len(order))
+
+
+def _conv_over(tape: Tape, g: str, weight: str, pads: list[int], w: Window, strides: Ints, groups: int) -> str:
+    """Conv of g, padded by `pads` (begins, then ends): where they are negative, that much is cut off instead."""
+    if min(pads) < 0:
         begin, end = np.minimum(pads, 0).reshape(2, -1)
-        last = np.iinfo(np.int64).max
-        g = tape.cut(g, -begin, np.where(end < 0, end, last), range(2, weights.ndim))
+        g = tape.cut(g, -begin, np.where(end < 0, end, LAST), range(2, 2 + len(begin)))
         pads = np.maximum(pads, 0).tolist()
-    name = tape.add_constant(turned, "weight")
-    return tape.emit("Conv", g, name, pads=pads, kernel_shape=w.kernel, dilations=w.dilations, group=groups)
+    return tape.emit(
+        "Conv", g, weight, pads=pads, kernel_shape=w.kernel, strides=strides, dilations=w.dilations, group=groups
+    )
 
 
-def _transposed_conv(tape: Tape, g: str, weights: Array, w: Window, groups: int) -> str:
+def _transposed_conv(tape: Tape, g: str, weight: str, w: Window, groups: int) -> str:
     end = [e + max(-t, 0) for e, t in zip(w.end, w.tail, strict=True)]
     return tape.emit(
-        "ConvTranspose", g, tape.add_constant(weights, "weight"), kernel_shape=w.kernel, strides=w.strides,
+        "ConvTranspose", g, weight, kernel_shape=w.kernel, strides=w.strides,
         dilations=w.dilations, pads=[*w.begin, *end], output_padding=[max(t, 0) for t in w.tail], group=groups,
     )  # fmt: skip
+
+
+@rule("ConvTranspose")
+def conv_transpose(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
+    """Its adjoint is the convolution with the same weights, over what it wrote."""
+    x, y = node.input[0], node.output[0]
+    shape = tape.required_constant(node, 1, "weight").shape
+    w = _spread_window(tape, node, shape[2:])
+    groups = attribute(node, "group", 1)
+    g, scale = tape.with_scale_along(tape.spread_batch(g, y), -1 - len(w.kernel))
+    if scale.size > 1 and groups > 1:  # the weight's second axis counts the outputs of one group
+        g, scale = tape.applied(g.scaled(scale.reshape(-1, *[1] * len(w.kernel)))), np.ones(1)
+    weight = tape.scaled_weight(node.input[1], scale.reshape(-1, *[1] * len(w.kernel)))
+    name = _conv_over(tape, g.name, weight, [*w.begin, *w.end], w, w.strides, groups)
+    return {x: Cotangent(name, np.ones(()))}
+
+
+def _spread_window(tape: Tape, node: onnx.NodeProto, kernel: tuple[int, ...]) -> Window:
+    """The window of a ConvTranspose; begin and end are what is missing of its output at either side."""
+    rank = len(kernel)
+    x, y = (tape.fixed_shape(node, name)[1:] for name in (node.input[0], node.output[0]))
+    strides, dilations = (tuple(attribute(node, name, [1] * rank)) for name in ("strides", "dilations"))
+    reach = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(x, strides, dilations, kernel, strict=True)]
+    mode = attribute(node, "auto_pad", "NOTSET")
+    begin = list(attribute(node, "pads", [0] * (2 * rank)))[:rank] if mode == "NOTSET" else [0] * rank
+    if mode.startswith("SAME") or attribute(node, "output_shape"):
+        grown = attribute(node, "output_padding", [0] * rank)
+        total = [r + e - n for r, e, n in zip(reach, grown, y, strict=True)]
+        begin = [t // 2 if mode == "SAME_UPPER" else t - t // 2 for t in total]
+        if min(total) < 0:
+            raise refusal(node, "its output_shape is larger than what it writes")
+    end = tuple(r - b - n for r, b, n in zip(reach, begin, y, strict=True))
+    return Window(kernel, strides, dilations, tuple(begin), end, (0,) * rank)
 
 
 # Dense layers
@@ -104,28 +159,41 @@ def _transposed_conv(tape: Tape, g: str, weights: Array, w: Window, groups: int)
 def gemm(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
     if attribute(node, "transA", 0) or any(name in tape.active for name in node.input[1:]):
         raise refusal(node, "only its first input, not transposed, may depend on X")
-    weights = tape.required_constant(node, 1, "weight") * attribute(node, "alpha", 1.0)
-    return {node.input[0]: _times_rows(tape, "Gemm", g, weights if attribute(node, "transB", 0) else weights.T, node)}
+    tape.required_constant(node, 1, "weight")
+    g, scale = tape.with_scale_along(tape.spread(g, node.output[0]), -1)
+    rows = node.input[1] if attribute(node, "transB", 0) else tape.emit("Transpose", node.input[1], perm=[1, 0])
+    rows = tape.scaled_weight(rows, scale.reshape(-1, 1) * attribute(node, "alpha", 1.0))
+    return {node.input[0]: Cotangent(tape.emit("Gemm", g.name, rows), np.ones(()))}
 
 
 @rule("MatMul")
 def matmul(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
-    left, right = node.input
-    if left in tape.active and right in tape.active:
-        raise refusal(node, "both of its inputs depend on X")
-    weights = tape.required_constant(node, int(left in tape.active), "weight")
-    if weights.ndim != 2:
-        raise refusal(node, f"its weight has {weights.ndim} axes instead of 2")
-    if left in tape.active:
-        return {left: _times_rows(tape, "MatMul", g, weights.T, node)}
-    g = tape.spread(tape.with_scalar_scale(g), node.output[0])
-    return {right: Cotangent(tape.emit("MatMul", tape.add_constant(weights.T, "weight"), g.name), g.scale)}
+    """a b: g b' and a' g; either may be a constant, and either may have axes that the other lacks."""
+    y = node.output[0]
+    constants = [tape.constant(name) for name in node.input]
+    shapes = [tape.shapes[n] if c is None else c.shape for n, c in zip(node.input, constants, strict=True)]
+    if min(map(len, shapes)) < 2:
+        raise refusal(node, "one of its inputs is a vector; give it a second axis")
+    result: dict[str, Cotangent] = {}
+    for place, name in enumerate(node.input):
+        if name not in tape.active:
+            continue
+        turned = _turned_matrix(tape, node.input[1 - place], len(shapes[1 - place]))
+        if place == 0 and constants[1] is not None:
+            g, scale = tape.with_scale_along(tape.spread(g, y), -1)
+            turned = tape.scaled_weight(turned, scale.reshape(-1, 1))
+        else:
+            g = tape.spread_batch(tape.with_scalar_scale(g), y)
+        product = tape.emit("MatMul", *((g.name, turned) if place == 0 else (turned, g.name)))
+        tape.shapes[product] = (*tape.shapes[y][:-2], *shapes[place][-2:])
+        part = unbroadcast(tape, Cotangent(product, g.scale), product, name)
+        result[name] = tape.sum(result[name], part) if name in result else part
+    return result
 
 
-def _times_rows(tape: Tape, op: str, g: Cotangent, rows: Array, node: onnx.NodeProto) -> Cotangent:
-    """g (..., out) times rows (out, in)."""
-    g, scale = tape.with_scale_along(tape.spread(g, node.output[0]), -1)
-    return Cotangent(tape.emit(op, g.name, tape.add_constant(rows * scale.reshape(-1, 1), "weight")), np.ones(()))
+def _turned_matrix(tape: Tape, name: str, rank: int) -> str:
+    """The last two axes exchanged."""
+    return tape.emit("Transpose", name, perm=[*range(rank - 2), rank - 1, rank - 2])
 
 
 # Pooling
@@ -142,7 +210,8 @@ def average_pool(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Co
     counts = _counts(tape.fixed_shape(node, x)[1:], w, bool(attribute(node, "count_include_pad", 0)))
     g = tape.applied(g.scaled(1 / counts))
     channels = tape.fixed_shape(node, x)[0]
-    return {x: Cotangent(_transposed_conv(tape, g.name, np.ones((channels, 1, *w.kernel)), w, channels), g.scale)}
+    ones = tape.add_constant(np.ones((channels, 1, *w.kernel)), "weight")
+    return {x: Cotangent(_transposed_conv(tape, g.name, ones, w, channels), g.scale)}
 
 
 def _repeated(tape: Tape, g: str, w: Window) -> str:

@@ -1,4 +1,4 @@
-"""Reverse rules of the operators that only move elements."""
+"""Reverse rules of the operators that give all elements another shape or order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 
 from fastmag.export.rules import rule
-from fastmag.export.tape import Array, Cotangent, Shape, Tape, attribute, refusal, size
+from fastmag.export.tape import Cotangent, Shape, Tape, attribute, refusal, size
 
 
 @rule("Identity", "Dropout")
@@ -60,62 +60,11 @@ def concat(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangen
     return result
 
 
-@rule("Slice")
-def slice_(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
+@rule("Split")
+def split(tape: Tape, node: onnx.NodeProto, g: list[Cotangent]) -> dict[str, Cotangent]:
     x = node.input[0]
-    values = [tape.required_constant(node, i, "range").tolist() for i in range(1, len(node.input)) if node.input[i]]
-    starts, ends = values[:2]
-    shape = tape.shapes[x]
-    axes = [a % len(shape) for a in (values[2] if len(values) > 2 else range(len(starts)))]
-    if any(s != 1 for s in (values[3] if len(values) > 3 else ())) or 0 in axes:
-        raise refusal(node, "it takes steps other than 1 or cuts the batch")
-    fixed = (0, *tape.fixed_shape(node, x))
-    pads = np.zeros((2, len(shape)), np.int64)
-    for axis, start, end in zip(axes, starts, ends, strict=True):
-        begin, stop, _ = slice(start, end).indices(fixed[axis])
-        pads[:, axis] = begin, fixed[axis] - stop
-    g = tape.spread(tape.with_scalar_scale(g), node.output[0])
-    return {x: Cotangent(tape.emit("Pad", g.name, tape.add_constant(pads.ravel(), "pads")), g.scale)}
-
-
-@rule("Gather")
-def gather(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
-    """One index, as in x[:, 0]."""
-    x = node.input[0]
-    rank = len(tape.shapes[x])
-    axis = attribute(node, "axis", 0) % rank
-    index = tape.required_constant(node, 1, "index")
-    if index.ndim or axis == 0:
-        raise refusal(node, "only one index of an axis other than the batch has a rule")
-    n = tape.fixed_shape(node, x)[axis - 1]
-    g = tape.spread(tape.with_scalar_scale(g), node.output[0])
-    name = tape.emit("Unsqueeze", g.name, tape.add_constant(np.array([axis]), "axes"))
-    pads = np.zeros((2, rank), np.int64)
-    pads[:, axis] = index % n, n - 1 - index % n
-    return {x: Cotangent(tape.emit("Pad", name, tape.add_constant(pads.ravel(), "pads")), g.scale)}
-
-
-@rule("Pad")
-def pad(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
-    """Constant padding is cut off again; what a negative amount cut off gets zeros."""
-    x = node.input[0]
-    if attribute(node, "mode", "constant") != "constant":
-        raise refusal(node, "only constant padding has a rule")
-    rank = len(tape.shapes[x])
-    amounts = np.zeros((2, rank), np.int64)
-    axes: Array = np.arange(rank)
-    if len(node.input) > 3 and node.input[3]:
-        axes = tape.required_constant(node, 3, "list of axes") % rank
-    amounts[:, axes] = tape.required_constant(node, 1, "amount").reshape(2, -1)
-    if amounts[:, 0].any():
-        raise refusal(node, "it pads the batch axis")
-    g = tape.spread(tape.with_scalar_scale(g), node.output[0])
-    kept = np.array([0, *tape.fixed_shape(node, x)]) + np.minimum(amounts, 0).sum(axis=0)
-    grown = [axis for axis in range(rank) if (amounts[:, axis] > 0).any()]
-    name = g.name
-    if grown:
-        starts = np.maximum(amounts[0, grown], 0)
-        name = tape.cut(name, starts, starts + kept[grown], grown)
-    if (amounts < 0).any():
-        name = tape.emit("Pad", name, tape.add_constant(np.maximum(-amounts, 0).ravel(), "pads"))
-    return {x: Cotangent(name, g.scale)}
+    axis = attribute(node, "axis", 0) % len(tape.shapes[x])
+    if axis == 0:
+        raise refusal(node, "it cuts the batch")
+    parts = [tape.applied(tape.spread_batch(part, name)).name for part, name in zip(g, node.output, strict=True)]
+    return {x: Cotangent(tape.emit("Concat", *parts, axis=axis), np.ones(()))}

@@ -18,6 +18,8 @@ from fastmag.errors import InputError
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]  # None: an axis that is known only when the graph runs, as the batch is
 
+LAST, LAST_BACKWARDS = np.iinfo(np.int64).max, np.iinfo(np.int64).min + 1  # ends of a Slice: as far as there is
+
 # Forward nodes over constants that are worth evaluating to learn a weight; none makes much out of little.
 FOLDABLE = {
     "Add", "Cast", "Concat", "Constant", "Div", "Flatten", "Identity", "Mul", "Neg", "Reciprocal", "Reshape", "Sqrt",
@@ -55,6 +57,11 @@ class Tape:
     opset: int
     taken: set[str]
     nodes: list[onnx.NodeProto] = field(default_factory=list)
+    forward: int = field(init=False)  # how many of the nodes are the forward graph's
+    recipes: dict[str, onnx.NodeProto] = field(default_factory=dict)  # how constants were made of other constants
+
+    def __post_init__(self) -> None:
+        self.forward = len(self.nodes)
 
     def constant(self, name: str) -> Array | None:
         """The value of a forward tensor that depends on constants alone, or None."""
@@ -102,6 +109,7 @@ class Tape:
         values = [self.constants.get(i) for i in inputs]
         if all(value is not None for value, name in zip(values, inputs, strict=True) if name):
             self.constants[output] = _evaluate(node, values)
+            self.recipes[output] = node
         else:
             self.nodes.append(node)
         return output
@@ -120,6 +128,10 @@ class Tape:
         if np.all(g.scale == 1):
             return replace(g, scale=np.ones(()))
         return Cotangent(self.emit("Mul", g.name, self.add_constant(g.scale, "scale")), np.ones(()), g.full)
+
+    def scaled_weight(self, name: str, scale: ArrayLike) -> str:
+        """A constant times a factor that broadcasts to it."""
+        return name if np.all(np.asarray(scale) == 1) else self.emit("Mul", name, self.add_constant(scale, "scale"))
 
     def with_scalar_scale(self, g: Cotangent) -> Cotangent:
         """The same cotangent; a scale that differs between elements is multiplied in."""
@@ -150,9 +162,13 @@ class Tape:
             return g
         return replace(g, name=self.emit("Expand", g.name, self.emit("Shape", tensor)), full=True)
 
-    def cut(self, name: str, starts: ArrayLike, ends: ArrayLike, axes: ArrayLike) -> str:
+    def zeros(self, tensor: str) -> Cotangent:
+        """The cotangent of a tensor that does not reach y."""
+        return Cotangent(self.add_constant(np.zeros([1] * len(self.shapes[tensor])), "zero"), np.ones(()), full=False)
+
+    def cut(self, name: str, starts: ArrayLike, ends: ArrayLike, axes: ArrayLike, *steps: ArrayLike) -> str:
         """The part [start, end) of a tensor along each of the axes."""
-        values = [self.add_constant(np.array(v, np.int64), "cut") for v in (starts, ends, axes)]
+        values = [self.add_constant(np.array(v, np.int64), "cut") for v in (starts, ends, axes, *steps)]
         return self.emit("Slice", name, *values)
 
     def times(self, g: Cotangent, factor: str, full: bool) -> Cotangent:
@@ -164,6 +180,16 @@ class Tape:
         if a.scale.shape != b.scale.shape or np.any(a.scale != b.scale):
             a, b = self.applied(a), self.applied(b)
         return Cotangent(self.emit("Add", a.name, b.name), a.scale, a.full or b.full)
+
+
+def needed(nodes: Iterable[onnx.NodeProto], outputs: Iterable[str]) -> tuple[list[onnx.NodeProto], set[str]]:
+    """Those of the sorted nodes that the outputs need, in order, and the names of all tensors that they need."""
+    names, kept = set(outputs), []
+    for node in reversed(list(nodes)):
+        if names & set(node.output):
+            names |= set(node.input)
+            kept.append(node)
+    return kept[::-1], names
 
 
 def refusal(node: onnx.NodeProto, why: str) -> InputError:

@@ -86,8 +86,8 @@ def test_names_that_collide() -> None:
 def test_dead_branches_are_dropped() -> None:
     """A branch that y does not need is left out, even one without a rule."""
     net = small_net()
-    net.op("Erf", "X", torch=torch.erf)
-    assert "Erf" not in kinds(check(net))
+    net.op("Asinh", "X", torch=torch.asinh)
+    assert "Asinh" not in kinds(check(net))
 
 
 def test_weights_computed_from_constants() -> None:
@@ -204,14 +204,14 @@ def single(op: str, *constants: Any, domain: str = "", **attributes: Any) -> onn
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (single("Erf"), ["Erf", "culprit", "Conv", "Relu", "export again"]),
+        (single("Asinh"), ["Asinh", "culprit", "Conv", "Relu", "export again"]),
         (single("Relu", domain="org.example"), ["org.example.Relu", "culprit", "supported"]),
-        (single("Softmax"), ["Softmax"]),
+        (single("Softmax", axis=0), ["Softmax", "mixes the samples"]),
         (single("ReduceMax", np.array([1]), keepdims=1), ["ReduceMax", "culprit"]),
         (single("ReduceMean", np.array([0])), ["ReduceMean", "culprit", "mixes the samples"]),
         (single("Concat", np.zeros((3, 4)), axis=0), ["Concat", "culprit", "batch"]),
-        (single("Pad", np.array([0, 1, 0, 1]), mode="reflect"), ["Pad", "culprit", "constant"]),
-        (single("Slice", np.array([0]), np.array([4]), np.array([1]), np.array([2])), ["Slice", "culprit", "steps"]),
+        (single("Pad", np.array([0, 2, 0, -1]), mode="reflect"), ["Pad", "culprit", "cuts and pads"]),
+        (single("Slice", np.array([0]), np.array([1]), np.array([0])), ["Slice", "culprit", "batch"]),
         (single("Dropout", np.float32(0.5), np.bool_(True)), ["Dropout", "training"]),
         (single("Gemm", np.zeros((4, 4)), transA=1), ["Gemm", "not transposed"]),
     ],
@@ -253,8 +253,8 @@ def test_refused_as_a_whole() -> None:
     net.op("MatMul", "X", net.weight(5, 1), torch=torch.matmul, out="y")
     cases.append((net.model(), "do not fit"))
     net = Net((2, 4))
-    net.head(net.op("MatMul", "X", net.weight(1, 4, 4), torch=torch.matmul), curved=False)
-    cases.append((net.model(), "3 axes"))
+    net.head(net.op("MatMul", "X", net.weight(4), torch=torch.matmul), curved=False)
+    cases.append((net.model(), "second axis"))
     net = Net((2, 4, 4), opset=13)
     net.head(net.op("MaxPool", "X", torch=lambda x: F.max_pool2d(x, 2), kernel_shape=[2, 2], strides=[2, 2]), False)
     cases.append((net.model(), "opset 16"))
