@@ -149,9 +149,11 @@ def read_pulse(cells: np.ndarray, fps: float, network, ops: Ops) -> tuple[np.nda
         marked = np.zeros(len(x), bool)
         marked[-start % MAP_STRIDE :: MAP_STRIDE] = True
         forward = np.empty(len(x), np.float32)
-        forward[marked], slope = gradient(x[marked])
-        forward[~marked] = network.predict(x[~marked] * rate)
-        maps.append(ops.ascend_step(np.zeros_like(slope), slope, 1.0, "coherent").mean(axis=1))
+        if marked.any():
+            forward[marked], slope = gradient(x[marked])
+            maps.append(ops.ascend_step(np.zeros_like(slope), slope, 1.0, "coherent").mean(axis=1))
+        if not marked.all():
+            forward[~marked] = network.predict(x[~marked] * rate)
         y[start : start + len(x)] = (forward - reverse) / 2
     nearest = np.minimum((np.arange(-1, len(y)).clip(0) + MAP_STRIDE // 2) // MAP_STRIDE, sum(map(len, maps)) - 1)
     return y, np.concatenate(maps)[nearest]

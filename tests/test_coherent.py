@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastmag import deepmag
 from fastmag.coherent import amplitude, regression, seed
 from fastmag.coherent.estimate import estimate
 from fastmag.coherent.skin import SkinColour, skin_map
@@ -164,3 +165,22 @@ def test_evidence_prefers_the_pulse_over_light():
     evidence = regression.weigh(cells, log_band, p, FPS, cpu)
     combined = (evidence.combined / evidence.precision)[:, mask].mean(1)
     assert np.corrcoef(combined, p)[0, 1] > 0.9 > 0.3 > np.corrcoef(log_band[:, mask].mean((1, 2)), p)[0, 1]
+
+
+class Sum:
+    """A network whose y is the mean of X: odd in X, with the same slope everywhere."""
+
+    def predict(self, x):
+        assert len(x), "a network is never asked about no frames"
+        return x.mean(axis=(1, 2, 3))
+
+    def gradient(self, x):
+        return self.predict(x), np.full_like(x, 1 / x[0].size)
+
+
+@pytest.mark.parametrize("count", [64, 65, 66, 67, 68, 129, 130, 450])
+def test_any_number_of_frames_is_read(count):
+    cells = np.random.default_rng(count).uniform(20, 200, (count, 36, 36, 3)).astype(np.float32)
+    y, share = deepmag.read_pulse(cells, FPS, Sum(), cpu)
+    assert share.shape == (count, 36, 36) and np.allclose(share, 1, atol=1e-5)
+    assert np.allclose(y, deepmag.differences(cells, cpu).mean(axis=(1, 2, 3)), atol=1e-6)
