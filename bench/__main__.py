@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from bench.records import about, update
+
+if TYPE_CHECKING:
+    from bench.cases import Case
 
 RESULTS = Path(__file__).parent / "results"
 KERNELS, PIPELINE = RESULTS / "kernels-cpu.json", RESULTS / "pipeline-cpu.json"
@@ -37,46 +41,45 @@ def table(record: dict[str, Any]) -> str:
         lines.append("| " + " | ".join([case, *times, *ratios, "; ".join(targets)]) + " |")
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     lines += ["", f"{where['cpu']}, {where['cores']} cores; {versions}; commit {record['commit']}, {record['date']}."]
+    earlier = sorted({f"{row['of']['commit']}, {row['of']['date']}" for row in record["rows"] if "of" in row})
+    if earlier:
+        lines[-1] += f" Some rows are of earlier commits: {'; '.join(earlier)}."
     return "\n".join(lines)
 
 
 def measure_kernels(options: argparse.Namespace) -> None:
     """Time the kernels and write their record."""
-    from bench.runner import run
+    from bench.cases import CASES
 
-    write(KERNELS, run(options.only, options.seconds, lambda line: print(line, flush=True)))
+    _measure(KERNELS, options, CASES)
 
 
 def measure_pyramid(options: argparse.Namespace) -> None:
     """Time the steerable pyramid and the phase kernels and write their record."""
     from bench.pyramid import CASES
+
+    _measure(PYRAMID, options, CASES)
+
+
+def _measure(path: Path, options: argparse.Namespace, cases: list[Case]) -> None:
     from bench.runner import run
 
-    write(PYRAMID, run(options.only, options.seconds, lambda line: print(line, flush=True), CASES))
+    record = run(options.only, options.seconds, lambda line: print(line, flush=True), cases)
+    update(path, record, ("case", "threads"), bool(options.only), [case.name for case in cases])
 
 
 def measure_pipeline(options: argparse.Namespace) -> None:
     """Time the pipeline file to file and write its record."""
     from bench import pipeline
-    from bench.runner import commit, machine
 
-    about = {"commit": commit(), "date": time.strftime("%Y-%m-%d"), "machine": machine()}
-    write(PIPELINE, {**about, **pipeline.run(options.rounds)})
+    update(PIPELINE, {**about(), **pipeline.run(options.rounds)}, (), False)
 
 
 def measure_render(options: argparse.Namespace) -> None:
     """Time the rendering of people and write its record."""
     from bench import render
-    from bench.runner import commit, machine
 
-    about = {"commit": commit(), "date": time.strftime("%Y-%m-%d"), "machine": machine()}
-    write(RENDER, {**about, **render.run(options.rounds)})
-
-
-def write(path: Path, record: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    print(f"\n{path}\n")
+    update(RENDER, {**about(), **render.run(options.rounds)}, (), False)
 
 
 def tables() -> str:

@@ -94,7 +94,7 @@ def draw(rows: dict[str, list[dict[str, float]]]) -> None:
 
 
 def main() -> None:
-    from bench.runner import commit
+    from bench.records import commit
 
     rows = measure()
     record = {"commit": commit(), "date": time.strftime("%Y-%m-%d"), "sway_px": SWAY, "rows": rows}

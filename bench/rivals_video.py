@@ -145,21 +145,20 @@ def row(case: dict[str, Any], rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     """Run all cases, print them, write the record."""
-    from bench.runner import commit, machine
+    from bench.records import about, update
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="words of the case's name")
     options = parser.parse_args()
-    record = {"commit": commit(), "date": time.strftime("%Y-%m-%d"), "machine": machine(), "size": SIZE}
+    record = {**about(), "size": SIZE}
     record["seconds"] = f"processor time of one thread; load of the machine {os.getloadavg()[0]:.1f}"
     record["rows"] = []
     for case in cases():
         if options.only in case["name"]:
             record["rows"].append(row(case, options.rounds))
             print(json.dumps(record["rows"][-1]), flush=True)
-    if not options.only:
-        RESULT.write_text(json.dumps(record, indent=1) + "\n")
+    update(RESULT, record, ("case",), bool(options.only), [case["name"] for case in cases()])
 
 
 if __name__ == "__main__":

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench import ceilings, rivals
 from bench.cases import CASES, Case
+from bench.records import about
 from fastmag.kernels import cpu
 
 OURS = "fastmag"
-PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "pillow", "opencv-python-headless", "torch", "pyrtools", "plenoptic")
 Call = Callable[[], Any]
 
 
@@ -121,46 +116,10 @@ def row(case: Case, threads: int, inputs: list[tuple], seconds: float) -> dict[s
     return result
 
 
-def commit() -> str:
-    """The commit that was measured, marked where the kernels differ from it."""
-    root = Path(__file__).parents[1]
-    try:
-        said = [
-            subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
-            for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--", "kernels", "bench"])
-        ]
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    changed = [line for line in said[1].splitlines() if not line.endswith(".json")]
-    return said[0] + (" + changes" if changed else "")
-
-
-def machine() -> dict[str, Any]:
-    """What was measured on: processor, cores, system, versions, and how busy it was."""
-    name = platform.processor()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "absent"
-    return {
-        "cpu": name,
-        "cores": cores,
-        "system": platform.platform(),
-        "load": os.getloadavg()[0],
-        "versions": versions,
-    }
-
-
 def run(names: list[str], seconds: float, say: Callable[[str], None], cases: list[Case] = CASES) -> dict[str, Any]:
     """Measure the cases whose name contains one of `names` (all without any): the record that becomes JSON."""
     rivals.one_thread_each()
-    record: dict[str, Any] = {"commit": commit(), "date": time.strftime("%Y-%m-%d"), "machine": machine()}
+    record = about()
     record["ceilings_gb_per_s"] = ceilings.measure()
     record["rows"] = []
     for case in cases:

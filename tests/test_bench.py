@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import signal
 
-from bench import pyramid, rivals, runner
+from bench import pyramid, records, rivals, runner
 from bench.__main__ import table
 from bench.cases import CASES, Case, Target
 from bench.rivals_pyramid import TorchPyramid
@@ -52,9 +52,31 @@ def test_a_row_says_what_was_met_missed_and_missing(inputs):
     assert result["limit"] == "the limit"
     easy = replace(CASE, targets=(Target("Pillow", 0),))
     assert "limit" not in runner.row(easy, 2, inputs, 0.01), "the target is for one thread"
-    record = {"commit": "abc", "date": "today", "machine": runner.machine(), "rows": [result]}
+    record = {"commit": "abc", "date": "today", "machine": records.machine(), "rows": [result]}
     text = table(json.loads(json.dumps(record)))
-    assert "| small |" in text and "**missed**" in text and runner.machine()["cpu"] in text
+    assert "| small |" in text and "**missed**" in text and records.machine()["cpu"] in text
+
+
+def test_some_rows_measured_anew_leave_the_others_in_the_record(tmp_path, capsys):
+    def record(commit, **times):
+        rows = [{"case": case, "threads": 1, "time": time} for case, time in times.items()]
+        return {"commit": commit, "date": "today", "machine": records.machine(), "rows": rows}
+
+    path, keys = tmp_path / "a" / "record.json", ("case", "threads")
+    records.update(path, record("one", luma=1, gone=2, phase=3), keys, False)
+    records.update(path, record("two", phase=4, new=5), keys, True, ["new", "luma", "phase"])
+    records.update(path, record("three", new=6), keys, True, ["new", "luma", "phase"])
+    kept = json.loads(path.read_text())
+    assert [(row["case"], row["time"]) for row in kept["rows"]] == [("new", 6), ("luma", 1), ("phase", 4)]
+    assert kept["commit"] == "three" and "of" not in kept["rows"][0]
+    assert [row["of"]["commit"] for row in kept["rows"][1:]] == ["one", "two"], "each row keeps the commit it is of"
+    assert "earlier commits: one, today; two, today" in table(kept)
+    records.update(path, record("four", luma=7), keys, False, ["luma"])
+    assert len(json.loads(path.read_text())["rows"]) == 1, "all rows measured: a new record"
+    path.write_text(json.dumps({**record("old", luma=1), "machine": {"cpu": "another"}}))
+    with pytest.raises(SystemExit, match="another"):
+        records.update(path, record("five", luma=7), keys, True)
+    assert json.loads(path.read_text())["commit"] == "old"
 
 
 def test_every_case_has_its_rivals_and_targets():
