@@ -11,3 +11,7 @@ class DamagedVideo(RuntimeWarning):
 
 class DiskSpace(UserWarning):
     """A long job is about to take much room for temporary files; there is enough."""
+
+
+class WrongProvider(RuntimeWarning):
+    """A provider gives wrong gradients here; another one is used."""

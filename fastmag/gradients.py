@@ -1,33 +1,25 @@
-"""InputGradient: how a network's output changes with its input, dy/dX, by ONNX Runtime; checked when it is loaded."""
+"""InputGradient: how a network's output changes with its input, dy/dX; checked when it is loaded."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
-from .errors import InputError
-from .onnx_bytes import part_for
+from fastmag.errors import InputError
+from fastmag.providers import Array, Network
+from fastmag.providers.blocks import Blocks
+from fastmag.providers.choice import SIZES, Chosen, choose
+from fastmag.providers.ort import PROVIDERS, OnnxRuntime, line, session
 
-CPU = "CPUExecutionProvider"
-# Elements of X in one run. Measured on two Xeon cores: for (3, 36, 36) 2 to 32 samples are equally fast, for
-# (4, 123, 123) 1 or 2 are 7 % faster than 8: activations should stay in the cache.
-BLOCK = 32_768
-MOST_SAMPLES = 8
-
-# The self-check: sizes of X to try (a normalised difference, a phase, a standardised input), the step of the central
-# differences in those sizes, and how many directions. Right gradients of 212 random networks and two large ones were
-# off by 5e-4 in the median and 5e-2 at most (kinks of ReLU, rounding); wrong ones are off by a third or more.
-SIZES, STEP, DIRECTIONS, TOLERANCE = (3e-3, 0.05, 1.0), 5e-4, 4, 0.15
-
-Array = NDArray[np.float32]
+# The self-check: the step of the central differences in the sizes of X that are tried, and how many directions. Right
+# gradients of 212 random networks and two large ones were off by 5e-4 in the median and 5e-2 at most (kinks of ReLU,
+# rounding); wrong ones are off by a third or more.
+STEP, DIRECTIONS, TOLERANCE = 5e-4, 4, 0.15
 
 
 class InputGradient:
@@ -37,8 +29,11 @@ class InputGradient:
         X (batch, ...) float32, one output y (batch, 1)), which is differentiated here and then needs the onnx package.
     threads: runs side by side, by default one for every core this process may use.
     expect: the shape of one sample that the caller is going to give, e.g. (3, 36, 36).
-    provider: ONNX Runtime's name of what computes; never replaced silently by another one.
-    Raises InputError if the file is no such model, or if its G is not the gradient of its y.
+    provider: what computes: "cpu", "openvino", "cuda", "tensorrt", never replaced by another; or "auto", the fastest
+        whose gradient is right. precision: "fp32", "bf16" or "auto" (see fastmag.providers.choice).
+    work: about how many gradients will be asked for, None for many: little work is not worth starting another provider.
+    Raises InputError if the file is no such model, if its G is not the gradient of its y, or if the named provider is
+    not available or wrong (its gradient is compared with the CPU's).
 
     Samples do not depend on each other, so a batch may have any size; it is cut into blocks.
     """
@@ -49,23 +44,47 @@ class InputGradient:
         threads: int | None = None,
         *,
         expect: tuple[int, ...] | None = None,
-        provider: str = CPU,
+        provider: str = "cpu",
+        precision: str = "fp32",
+        work: float | None = None,
     ) -> None:
-        self.threads = _check_threads(threads)
+        threads = _check_threads(threads)
         content, self._name = _read(model)
-        self._forward: ort.InferenceSession | None = None
-        session = _session(content, self._name, provider)
-        if not _is_gradient(session):
-            _check_ends(session, self._name, expect)
-            self._forward = session
-            content = _differentiated(content, self._name)
-            session = _session(content, self._name, provider)
-        batch, self.shape = _check_ends(session, self._name, expect)
-        self._content, self._session = content, session
-        self.provider = str(session.get_providers()[0])
-        self._samples = batch or int(np.clip(BLOCK // int(np.prod(self.shape)), 1, MOST_SAMPLES))
-        self._whole_blocks = batch is not None  # a model of a fixed batch takes no smaller one
+        run, forward = session(content, self._name, PROVIDERS["cpu"]), None
+        if not _is_gradient(run):
+            _check_ends(run, self._name, expect)
+            forward, content = content, _differentiated(content, self._name)
+            run = session(content, self._name, PROVIDERS["cpu"])
+        batch, self.shape = _check_ends(run, self._name, expect)
+        network = Network(content, self._name, self.shape, batch, forward)
+        self._chosen = Chosen("cpu", OnnxRuntime(network, "cpu", "fp32", threads, run), 0.0)
+        self._blocks = Blocks(self._chosen.engine)
         self._check_gradient()
+        self._chosen = choose(network, provider, precision, threads, self._chosen.engine, work)
+        self._blocks = Blocks(self._chosen.engine)
+
+    @property
+    def provider(self) -> str:
+        """What computes."""
+        return self._chosen.name
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: fp32, bf16 or tf32."""
+        return self._chosen.engine.precision
+
+    @property
+    def error(self) -> float:
+        """How far the gradient was off from the CPU's in fp32 when the two were compared; 0 for the CPU."""
+        return self._chosen.error
+
+    @property
+    def threads(self) -> int:
+        """Runs side by side."""
+        return self._chosen.engine.threads
+
+    def __str__(self) -> str:
+        return str(self._chosen)
 
     def __call__(self, X: Array) -> Array:
         """dy/dX, float32, of X (B, *shape) float32; X and the result are C-contiguous."""
@@ -74,54 +93,12 @@ class InputGradient:
     def gradient(self, X: Array) -> tuple[Array, Array]:
         """y (B,) and dy/dX (B, *shape), float32, of X (B, *shape) float32. Raises InputError for anything else."""
         self._check_input(X)
-        y, G = np.empty(len(X), np.float32), np.empty(X.shape, np.float32)
-
-        def block(start: int, stop: int) -> None:
-            y_block, G[start:stop] = self._run(self._session, ["y", "G"], X[start:stop])
-            y[start:stop] = y_block.reshape(-1)
-
-        self._each(len(X), block)
-        return y, G
+        return self._blocks.gradient(X)
 
     def predict(self, X: Array) -> Array:
         """y (B,) float32 of X (B, *shape) float32, without the work for the gradient."""
         self._check_input(X)
-        y = np.empty(len(X), np.float32)
-
-        def block(start: int, stop: int) -> None:
-            y[start:stop] = self._run(self._forward_session, None, X[start:stop])[0].reshape(-1)
-
-        self._each(len(X), block)
-        return y
-
-    @cached_property
-    def _forward_session(self) -> ort.InferenceSession:
-        return self._forward or _session(part_for(self._content, "y"), self._name, self.provider)
-
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.threads, thread_name_prefix="gradient")
-
-    def _each(self, n: int, block: Callable[[int, int], None]) -> None:
-        """Call block(start, stop) over n samples, in parallel: ONNX Runtime lets go of the interpreter while it works.
-
-        One-threaded runs side by side scale with the cores (1.99x on two, where threads inside a run reach 1.5x).
-        """
-        size = self._samples
-        if self.threads > 1 and not self._whole_blocks:
-            size = max(1, min(size, -(-n // self.threads)))
-        spans = [(start, min(start + size, n)) for start in range(0, n, size)]
-        if self.threads == 1 or len(spans) == 1:
-            for span in spans:
-                block(*span)
-        else:
-            list(self._pool.map(lambda span: block(*span), spans))
-
-    def _run(self, session: ort.InferenceSession, outputs: list[str] | None, X: Array) -> list[Array]:
-        n = len(X)
-        if self._whole_blocks and n < self._samples:
-            X = np.concatenate([X, np.zeros((self._samples - n, *self.shape), np.float32)])
-        return [np.asarray(value)[:n] for value in session.run(outputs, {_input(session): X})]
+        return self._blocks.predict(X)
 
     def _check_input(self, X: Array) -> None:
         want = f"(batch, {', '.join(map(str, self.shape))}) float32"
@@ -141,13 +118,13 @@ class InputGradient:
                         return
                     errors.append(error)
         except Exception as error:  # ONNX Runtime's, or NumPy's where an output has another shape than was announced
-            raise InputError(f"{self._name} fails when it is run ({_line(error)}); export it again") from error
+            raise InputError(f"{self._name} fails when it is run ({line(error)}); export it again") from error
         if all(np.isnan(errors)):
             raise InputError(
                 f"{self._name}: y does not change with X, or is not a finite number; train and export the network again"
             )
         raise InputError(
-            f"{self._name}: its G is off from the slope of its y by {np.nanmin(errors):.0%} on {self.provider}; "
+            f"{self._name}: its G is off from the slope of its y by {np.nanmin(errors):.0%}; "
             "make the gradient model again with fastmag.export.autodiff.gradient_model"
         )
 
@@ -187,32 +164,6 @@ def _read(model: str | Path | bytes | Any) -> tuple[bytes, str]:
         raise InputError(f"cannot read {model}: {error.strerror}; give the path of an ONNX file") from error
 
 
-def _session(content: bytes, name: str, provider: str) -> ort.InferenceSession:
-    """A session on exactly the provider that was asked for, one thread to a run."""
-    if provider not in ort.get_available_providers():
-        have = ", ".join(ort.get_available_providers())
-        raise InputError(f"ONNX Runtime has no {provider} here; expected one of: {have}")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong arrives as an exception
-    try:
-        session = ort.InferenceSession(content, options, providers=[provider], enable_fallback=0)
-        _ = [(end.name, end.shape) for end in (*session.get_inputs(), *session.get_outputs())]  # names may be no text
-    except Exception as error:  # ONNX Runtime has a class for each of its error codes, and no common one
-        raise InputError(f"{name} is not an ONNX model that can be run ({_line(error)}); export it again") from error
-    if session.get_providers()[0] != provider:
-        raise InputError(
-            f"{provider} did not start, ONNX Runtime took {session.get_providers()[0]}; use that one or mend its driver"
-        )
-    return session
-
-
-def _line(error: Exception) -> str:
-    """What ONNX Runtime said, in one short line without its error codes."""
-    text = " ".join(str(error).split()).split(" : ")[-1]
-    return text[:160] or type(error).__name__
-
-
 def _differentiated(content: bytes, name: str) -> bytes:
     try:
         from .export.autodiff import gradient_model
@@ -224,10 +175,6 @@ def _differentiated(content: bytes, name: str) -> bytes:
         return gradient_model(content).SerializeToString()
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-
-
-def _input(session: ort.InferenceSession) -> str:
-    return str(session.get_inputs()[0].name)
 
 
 def _is_gradient(session: ort.InferenceSession) -> bool:

@@ -198,11 +198,12 @@ def test_operators_without_a_rule(tmp_path: Path) -> None:
 
 
 def wrong(change: Any) -> onnx.ModelProto:
-    """The gradient model with something done to the last weight on the way to G."""
+    """The gradient model with something done to the last weight on the way to G, and to that use of it alone."""
     model = gradient_model(network().model())
-    name = next(node for node in model.graph.node if "G" in node.output).input[1]
-    tensor = next(i for i in model.graph.initializer if i.name == name)
-    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(change(numpy_helper.to_array(tensor))), name))
+    node = next(node for node in model.graph.node if "G" in node.output)
+    weight = next(numpy_helper.to_array(i) for i in model.graph.initializer if i.name == node.input[1])
+    model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(change(weight)), "changed"))
+    node.input[1] = "changed"
     return model
 
 
@@ -220,7 +221,7 @@ def test_gradient_of_another_network() -> None:
     model, other = gradient_model(network(0).model()), gradient_model(network(5).model())
     values = {i.name: i for i in other.graph.initializer}
     for tensor in model.graph.initializer:
-        if tensor.name.startswith("d_weight"):
+        if tensor.name.startswith("d_"):
             tensor.CopyFrom(values[tensor.name])
     refused(model, "its G is off")
 

@@ -17,6 +17,9 @@ def flag(default, text: str):
 
 
 ROI = "x,y,w,h in pixels: analyse and change this region only"
+PROVIDERS, PRECISIONS = ("auto", "cpu", "openvino", "cuda", "tensorrt"), ("fp32", "bf16", "auto")
+PROVIDER = "what computes the network: auto (the fastest that is right), cpu, openvino, cuda or tensorrt"
+PRECISION = "fp32, bf16 (faster where the processor has it, and rougher), or auto: the faster of the two"
 FS = "frames a second the camera took, where the file plays slower; the file's rate by default"
 
 
