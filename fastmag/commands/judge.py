@@ -5,7 +5,10 @@ from __future__ import annotations
 import click
 
 from fastmag.commands.options import Numbers
+from fastmag.errors import InputError
 from fastmag.params import RULES
+
+BREATHING_SEED = 810_000  # of the held-out people whose breathing is judged
 
 
 @click.group()
@@ -38,20 +41,25 @@ results = flags(
 
 @evaluate.command("people")
 @click.argument("out", required=False, metavar="[OUT]")
+@click.option("--signal", type=click.Choice(["pulse", "respiration"]), default="pulse", show_default=True)
 @click.option("--tasks", default="ABCD", show_default=True)
 @click.option("--people", type=int, default=5, show_default=True, help="People a task.")
-@click.option("--without", type=int, default=2, show_default=True, help="Clips without a pulse a task.")
+@click.option("--without", type=int, default=2, show_default=True, help="Clips a task without pulse, or breath.")
 @click.option("--split", type=click.Choice(["independent", "dependent"]), default="independent", show_default=True,
               help="Unseen people; or, for a network trained on a cast, the last 20 % of its recordings.")  # fmt: skip
 @click.option("--paper", type=int, help="Clips a task for the paper's form, which is slow; all by default.")
 @click.option("--seconds", type=float, help="Of a clip; 20 by default, 50 (of which 10 are judged) with a cast.")
+@click.option("--fps", type=float, help="Of a clip; 30 by default, 15 for respiration.")
 @methods_by_name
 @first
 @size_of
 @model
 @results
-def evaluate_people(out, tasks, people, without, split, methods, paper, seed, seconds, size, model, **rest) -> None:
-    """Render people, read and magnify their pulse at alpha 10, and compare every method with the truth.
+def evaluate_people(
+    out, signal, tasks, people, without, split, methods, paper, seed, seconds, fps, size, model, **rest
+):
+    """Render people, read and magnify their pulse (alpha 10) or breathing (alpha 4), and compare every method with the
+    truth.
 
     With a folder OUT, rows are kept there as clips are done, and the same command goes on where it was stopped.
     """
@@ -59,13 +67,38 @@ def evaluate_people(out, tasks, people, without, split, methods, paper, seed, se
     from fastmag.evaluation.methods import check_methods
 
     known = split == "dependent"
+    if signal == "respiration":
+        if known:
+            raise InputError(
+                "--split dependent judges a pulse network; got --signal respiration: leave one of them out"
+            )
+        seed = BREATHING_SEED if seed is None else seed
+        render = {"seconds": seconds or 20.0, "fps": fps or 15.0, "size": (size[1], size[0])}
+        _breathing_people(out, (tasks, people, without, seed, render), methods, paper, model, **rest)
+        return
     seed = (0 if known else judging.SEED) if seed is None else seed
-    render = {"seconds": seconds or (50.0 if known else 20.0), "size": (size[1], size[0])}
+    render = {"seconds": seconds or (50.0 if known else 20.0), "size": (size[1], size[0])} | (
+        {"fps": fps} if fps else {}
+    )
     names = check_methods(methods.split(",") if methods else ())
     asks = (judging.known_people if known else judging.held_out)(tasks, people, without, seed, render)
     jobs = judging.jobs_of(asks, names, model, paper)
     _judge_all(jobs, out, {"seed": seed, "render": render, "model": model, "split": split},
                {"tasks": tasks, "people": people, "without": without, "methods": names}, **rest)  # fmt: skip
+
+
+def _breathing_people(out, asked, methods, paper, model, **rest) -> None:
+    from fastmag.evaluation import people as judging
+    from fastmag.evaluation.breathing import cases, tables
+    from fastmag.evaluation.breathing.judging import BreathRow, judge_clip
+    from fastmag.evaluation.breathing.methods import check_methods
+
+    tasks, people, without, seed, render = asked
+    names = check_methods(methods.split(",") if methods else ())
+    jobs = judging.jobs_of(judging.held_out(tasks, people, without, seed, render, cases.BreathAsk), names, model, paper)
+    _judge_all(jobs, out, {"signal": "respiration", "seed": seed, "render": render, "model": model},
+               {"tasks": tasks, "people": people, "without": without, "methods": names}, **rest,
+               report=tables.report, judge=judge_clip, kind=BreathRow)  # fmt: skip
 
 
 @evaluate.command("steps")
@@ -152,13 +185,13 @@ def evaluate_injected(clips, bpm, seeds, amplitude, mask, out, methods, seconds,
     _judge_all(jobs, out, {"amplitude": amplitude, "seconds": seconds, "model": model}, more, **rest)
 
 
-def _judge_all(jobs, out, asked, more, processes, json_file, csv_file, report=None) -> None:
-    """Judge, keep, print."""
+def _judge_all(jobs, out, asked, more, processes, json_file, csv_file, report=None, judge=None, kind=None) -> None:
+    """Judge, keep, print; the rows are of a kind, the pulse's by default."""
     from fastmag.evaluation import people as judging
     from fastmag.evaluation import record, tables
 
-    kept = record.Record(out, asked)
-    rows = judging.evaluate(jobs, processes, kept, judging.Sayer())
+    kept = record.Record(out, asked, kind or judging.Row)
+    rows = judging.evaluate(jobs, processes, kept, judging.Sayer(), judge or judging.judge_clip)
     if json_file:
         record.write_json(json_file, rows, asked | more)
     if csv_file:

@@ -33,6 +33,11 @@ class Ask:
         """What tells clips of one run apart."""
         return f"{self.task} {self.seed}" + ("" if self.pulse else " without")
 
+    @property
+    def present(self) -> bool:
+        """Whether there is anything to read and magnify."""
+        return self.pulse
+
     def case(self, threads: int | None = 1) -> Case:
         """Render it. Memory: 5 bytes a pixel and frame (20 s at 658x492 and 30 fps: 1 GB). Raises InputError as
         synthetic.render.Shot does."""

@@ -31,7 +31,7 @@ class Injection:
     seed: int = 0
     amplitude: float = AMPLITUDE
     seconds: float = 20.0
-    pulse = True
+    pulse = present = True
 
     @property
     def task(self) -> str:

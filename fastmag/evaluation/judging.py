@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from fastmag.evaluation.cases import ALPHA, SIMILAR_HZ, Case
 from fastmag.evaluation.figures import Figures, Likeness, figures_of, matched_factor
 from fastmag.evaluation.methods import USES_Y, Player, Reading, Scene
 from fastmag.evaluation.metrics import Similar, luma
+from fastmag.evaluation.rows import Flat
 from fastmag.evaluation.sums import Sums
 
 NOTHING_READ = Reading(*(float("nan"),) * 6)
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Flat):
     """One method on one clip: see Figures, and Reading for the methods that use it (NaN for the others)."""
+
+    MAIN: ClassVar = "deepmag"
+    PARTS: ClassVar = {"figures": Figures, "reading": Reading}
 
     clip: str
     task: str
@@ -27,17 +31,20 @@ class Row:
     figures: Figures
     reading: Reading
 
-    def flat(self) -> dict:
-        """One level of names, for tables."""
-        of = {name: getattr(self, name) for name in ("clip", "task", "seed", "pulse", "method")}
-        return of | dataclasses.asdict(self.figures) | dataclasses.asdict(self.reading)
+    @property
+    def present(self) -> bool:
+        """Whether there is anything to magnify."""
+        return self.pulse
 
-    @classmethod
-    def of_flat(cls, flat: dict) -> Row:
-        """The row that `flat` came from."""
-        figures = Figures(**{f.name: flat[f.name] for f in dataclasses.fields(Figures)})
-        reading = Reading(**{f.name: flat[f.name] for f in dataclasses.fields(Reading)})
-        return cls(flat["clip"], flat["task"], flat["seed"], flat["pulse"], flat["method"], figures, reading)
+    def said(self) -> str:
+        """A few words while a run goes on."""
+        figures, reading = self.figures, self.reading
+        text = f"added {figures.added:.2f}"
+        if self.pulse:
+            text = f"{figures.above_nothing:+.1f} dB, gain {figures.gain:.1f}, {text}"
+        if self.pulse and reading.rate_error == reading.rate_error:
+            text = f"r {reading.y_correlation:.3f}, rate off by {reading.rate_error:.2f}, {text}"
+        return text
 
 
 def judge_case(case: Case, methods: Sequence[str], network) -> dict[str, tuple[Figures, Reading]]:
@@ -58,7 +65,7 @@ def compare(case: Case, players: dict[str, Player]) -> dict[str, Figures]:
         for name, show in players.items():
             gathered[name].add(frame, show(i), true, zones)
     likeness = {name: Likeness() for name in players}
-    for i in structure_frames(case):
+    for i in structure_frames(case.judged_fps, len(case.judged)):
         source = Similar(luma(case.frames[case.judged[i]]))
         true_plane = Similar(luma(case.magnified(i)[0]))
         for name, show in players.items():
@@ -69,8 +76,8 @@ def compare(case: Case, players: dict[str, Player]) -> dict[str, Figures]:
     }
 
 
-def structure_frames(case: Case) -> range:
-    """Which judged frames are compared by structure: about one a second, not the first, which some methods leave
-    alone."""
-    step = max(1, round(case.judged_fps / SIMILAR_HZ))
-    return range(min(step // 2, len(case.judged) - 1), len(case.judged), step)
+def structure_frames(fps: float, count: int) -> range:
+    """Which of `count` judged frames, fps a second, are compared by structure: about one a second, not the first, which
+    some methods leave alone."""
+    step = max(1, round(fps / SIMILAR_HZ))
+    return range(min(step // 2, count - 1), count, step)

@@ -10,7 +10,7 @@ from concurrent.futures import as_completed
 from typing import Any, Protocol
 
 from fastmag import models
-from fastmag.evaluation.cases import Ask, Case
+from fastmag.evaluation.cases import Ask
 from fastmag.evaluation.judging import Row, judge_case
 from fastmag.evaluation.record import Record
 from fastmag.gradients import InputGradient
@@ -28,23 +28,26 @@ class Asked(Protocol):
 
     task: str
     seed: int
-    pulse: bool
 
     @property
     def name(self) -> str: ...
 
-    def case(self) -> Case: ...
+    @property
+    def present(self) -> bool: ...
+
+    def case(self) -> Any: ...
 
 
 Job = tuple[Asked, tuple[str, ...], str | None]  # clip, methods, model
-Progress = Callable[[list[Row], int, int], object]  # rows of a clip, clips done, clips in all
+Progress = Callable[[list, int, int], object]  # rows of a clip, clips done, clips in all
 
 
-def held_out(tasks: str, people: int, without: int, seed: int, render: dict) -> list[Ask]:
-    """`people` unseen people a task, then `without` clips without a pulse a task, tasks in turn."""
-    asks = [Ask(task, seed + MOST_PEOPLE * i + k, True, render) for i, task in enumerate(tasks) for k in range(people)]
+def held_out(tasks: str, people: int, without: int, seed: int, render: dict, kind: Any = Ask) -> list:
+    """`people` unseen people a task, then `without` clips without a pulse (or breath) a task, tasks in turn; kind: what
+    a clip is asked for by."""
+    asks = [kind(task, seed + MOST_PEOPLE * i + k, True, render) for i, task in enumerate(tasks) for k in range(people)]
     n = len(tasks)
-    return asks + [Ask(tasks[k % n], seed + 10 * MOST_PEOPLE + k, False, render) for k in range(n * without)]
+    return asks + [kind(tasks[k % n], seed + 10 * MOST_PEOPLE + k, False, render) for k in range(n * without)]
 
 
 def known_people(tasks: str, people: int, without: int, seed: int, render: dict) -> list[Ask]:
@@ -67,10 +70,10 @@ def jobs_of(asks: Sequence[Any], methods: Sequence[str], model=None, paper: int 
     jobs: list[Job] = []
     counts: dict[tuple[str, bool], int] = {}
     for ask in asks:
-        key = (ask.task, ask.pulse)
+        key = (ask.task, ask.present)
         counts[key] = counts.get(key, 0) + 1
         few = paper is not None and counts[key] > paper
-        own = tuple(name for name in methods if not (few and name.startswith("deepmag-paper")))
+        own = tuple(name for name in methods if not (few and name.partition("@")[0].endswith("-paper")))
         jobs.append((ask, own, model))
     return jobs
 
@@ -81,8 +84,8 @@ def network_of(model: str | None) -> InputGradient:
     return InputGradient(model or models.path("pulse_gradient"), threads=1, expect=(3, 36, 36))
 
 
-def judge_clip(job: Job) -> list[Row]:
-    """Make one clip and judge every method on it."""
+def judge_clip(job: tuple[Any, tuple[str, ...], str | None]) -> list[Row]:
+    """Make one clip (an Ask or Injection) and judge every method on it."""
     ask, methods, model = job
     judged = judge_case(ask.case(), methods, network_of(model))
     return [Row(ask.name, ask.task, ask.seed, ask.pulse, name, *judged[name]) for name in methods]
@@ -90,8 +93,8 @@ def judge_clip(job: Job) -> list[Row]:
 
 def evaluate(
     jobs: list[Job], processes: int = 2, record: Record | None = None, progress: Progress | None = None,
-    judge: Callable[[Job], list[Row]] = judge_clip,
-) -> list[Row]:  # fmt: skip
+    judge: Callable[[Job], list[Any]] = judge_clip,
+) -> list:  # fmt: skip
     """Rows of all jobs, in their order; what the record has already is not done again.
 
     processes: each judges one clip at a time on one core; 1 stays in this process.
@@ -106,7 +109,7 @@ def evaluate(
     return sorted((row for row in record.rows if row.clip in order), key=lambda row: order[row.clip])
 
 
-def _results(judge: Callable[[Job], list[Row]], waiting: list[Job], processes: int) -> Iterator[list[Row]]:
+def _results(judge: Callable[[Job], list[Any]], waiting: list[Job], processes: int) -> Iterator[list[Any]]:
     """Rows of every job, as they are done."""
     if processes == 1:
         yield from map(judge, waiting)
@@ -122,15 +125,9 @@ class Sayer:
     def __init__(self) -> None:
         self._began, self._first = time.monotonic(), 0
 
-    def __call__(self, rows: list[Row], done: int, total: int) -> None:
+    def __call__(self, rows: list, done: int, total: int) -> None:
         self._first = self._first or done
         spent = time.monotonic() - self._began
         left = (total - done) * spent / (done - self._first + 1)
-        row = next((row for row in rows if row.method == "deepmag"), rows[-1])
-        figures, reading = row.figures, row.reading
-        text = f"added {figures.added:.2f}"
-        if row.pulse:
-            text = f"{figures.above_nothing:+.1f} dB, gain {figures.gain:.1f}, {text}"
-        if row.pulse and reading.rate_error == reading.rate_error:
-            text = f"r {reading.y_correlation:.3f}, rate off by {reading.rate_error:.2f}, {text}"
-        print(f"[{done}/{total}, {left / 60:.0f} min left] {row.clip}: {text}", file=sys.stderr, flush=True)
+        row = next((row for row in rows if row.method == row.MAIN), rows[-1])
+        print(f"[{done}/{total}, {left / 60:.0f} min left] {row.clip}: {row.said()}", file=sys.stderr, flush=True)

@@ -5,24 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fastmag import __version__
 from fastmag.errors import InputError
 from fastmag.evaluation.judging import Row
+from fastmag.evaluation.rows import Flat
 from fastmag.files import WholeFile
 
 
 class Record:
     """Rows of one run, in a folder or, without one, in memory alone.
 
-    folder: holds asked.json and rows.jsonl, one row a line. `asked`: what must agree for a run to go on.
+    folder: holds asked.json and rows.jsonl, one row a line. `asked`: what must agree for a run to go on. kind: of row.
     Raises InputError when the folder holds another run.
     """
 
-    def __init__(self, folder: str | Path | None, asked: dict):
-        self.rows: list[Row] = []
+    def __init__(self, folder: str | Path | None, asked: dict, kind: type[Flat] = Row):
+        self.rows: list = []
         self._path: Path | None = None
         if folder is None:
             return
@@ -37,7 +38,7 @@ class Record:
             differing = sorted(k for k in asked.keys() | before.keys() if asked.get(k) != before.get(k))
             if differing:
                 raise InputError(f"{home} holds a run with another {', '.join(differing)}: name another folder")
-            self.rows = list(_read(self._path))
+            self.rows = list(_read(self._path, kind))
         else:
             (home / "asked.json").write_text(json.dumps(asked, indent=1) + "\n")
 
@@ -45,29 +46,29 @@ class Record:
         """Whether a clip has been judged with all these methods."""
         return set(methods) <= {row.method for row in self.rows if row.clip == clip}
 
-    def add(self, rows: list[Row]) -> None:
+    def add(self, rows: Sequence[Flat]) -> None:
         """All rows of one clip."""
         clips = {row.clip for row in rows}
-        self.rows = [row for row in self.rows if row.clip not in clips] + rows
+        self.rows = [row for row in self.rows if row.clip not in clips] + list(rows)
         if self._path is not None:
             with open(self._path, "a") as out:
                 out.writelines(json.dumps(plain(row)) + "\n" for row in rows)
 
 
-def _read(path: Path) -> Iterable[Row]:
+def _read(path: Path, kind: type[Flat]) -> Iterable[Flat]:
     """The rows of a file; of a row that is there twice the later one; a line that was cut off is left out."""
-    found: dict[tuple[str, str], Row] = {}
+    found: dict[tuple[str, str], Flat] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
             flat = json.loads(line)
         except ValueError:
             continue
         numbers = {name: float("nan") if v is None else float(v) if v == "inf" else v for name, v in flat.items()}
-        found[flat["clip"], flat["method"]] = Row.of_flat(numbers)
+        found[flat["clip"], flat["method"]] = kind.of_flat(numbers)
     return found.values()
 
 
-def plain(row: Row) -> dict:
+def plain(row: Flat) -> dict:
     """A row as JSON knows it: null where there is no figure, "inf" where there is no difference."""
     return {
         name: value if not isinstance(value, float) else None if value != value else "inf" if abs(value) == float("inf")
@@ -75,13 +76,13 @@ def plain(row: Row) -> dict:
     }  # fmt: skip
 
 
-def write_json(path, rows: list[Row], options: dict) -> None:
+def write_json(path, rows: Sequence[Flat], options: dict) -> None:
     """All figures, with what was asked for and the version that answered."""
     record = {"fastmag": __version__, "options": options, "rows": [plain(row) for row in rows]}
     _write(path, json.dumps(record, indent=1) + "\n")
 
 
-def write_csv(path, rows: list[Row]) -> None:
+def write_csv(path, rows: Sequence[Flat]) -> None:
     """One line a clip and method; empty where there is no figure."""
     flat = [plain(row) for row in rows]
     text = io.StringIO()

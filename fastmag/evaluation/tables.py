@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from fastmag.evaluation.judging import Row
+from fastmag.evaluation.rows import Flat
+
+Paper = dict[str, tuple[tuple[float, ...], tuple[float, ...]]]
 
 # Chen and McDuff 2018, Table 1, pulse: PSNR in dB and SSIM of tasks A, B, C, D
-PAPER_TABLE_1 = {
+PAPER_TABLE_1: Paper = {
     "EVM": ((36.5, 35.1, 24.8, 20.3), (0.975, 0.957, 0.853, 0.779)),
     "VAM": ((36.6, 36.4, 26.7, 22.5), (0.976, 0.969, 0.892, 0.809)),
     "DeepMag, participant-dependent": ((38.2, 42.8, 42.8, 38.5), (0.981, 0.987, 0.987, 0.981)),
@@ -25,13 +29,13 @@ def markdown(head: Sequence[str], lines: Iterable[Sequence[Cell]]) -> str:
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
 
 
-def column(rows: Iterable[Row], name: str) -> np.ndarray:
+def column(rows: Iterable[Flat], name: str) -> np.ndarray:
     """One figure of many rows, (n,), without those that have none."""
     values = np.array([row.flat()[name] for row in rows], float)
     return values[~np.isnan(values)]
 
 
-def mean(rows: Iterable[Row], name: str, form: str = ".2f") -> str:
+def mean(rows: Iterable[Flat], name: str, form: str = ".2f") -> str:
     """The mean of a figure; infinite ones, of clips that do not differ, are counted beside it."""
     values = column(rows, name)
     endless = np.isinf(values)
@@ -41,17 +45,17 @@ def mean(rows: Iterable[Row], name: str, form: str = ".2f") -> str:
     return format(float(values[~endless].mean()), form) + beside
 
 
-def mean_worst(rows: Iterable[Row], name: str, worst: Callable, form: str = ".2f") -> str:
+def mean_worst(rows: Iterable[Flat], name: str, worst: Callable, form: str = ".2f") -> str:
     """The mean of a figure, and its worst value, `worst` being min or max."""
     values = column(rows, name)
     return f"{mean(rows, name, form)} / {format(float(worst(values)), form)}" if len(values) else "-"
 
 
-def groups(rows: Sequence[Row]) -> list[tuple[str, str, list[Row]]]:
-    """(task, method, rows) of clips with a pulse: tasks in order, methods as they come."""
+def groups(rows: Sequence[Any]) -> list[tuple[str, str, list]]:
+    """(task, method, rows) of clips with a pulse or breath: tasks in order, methods as they come."""
     methods = list(dict.fromkeys(row.method for row in rows))
-    tasks = sorted({row.task for row in rows if row.pulse})
-    every = [(task, name, [r for r in rows if r.pulse and (r.task, r.method) == (task, name)])
+    tasks = sorted({row.task for row in rows if row.present})
+    every = [(task, name, [r for r in rows if r.present and (r.task, r.method) == (task, name)])
              for task in tasks for name in methods]  # fmt: skip
     return [group for group in every if group[2]]
 
@@ -97,17 +101,17 @@ def still(rows: Sequence[Row]) -> str:
     return markdown(head, lines) if lines else ""
 
 
-def table_1(rows: Sequence[Row]) -> str:
+def table_1(rows: Sequence[Any], paper: Paper = PAPER_TABLE_1) -> str:
     """PSNR and SSIM to the unmagnified frames as in the paper's Table 1, its figures first, the gain beside."""
-    tasks = sorted({row.task for row in rows if row.pulse})
+    tasks = sorted({row.task for row in rows if row.present})
     head = ("", *(f"PSNR {t}" for t in tasks), *(f"SSIM {t}" for t in tasks), *(f"gain {t}" for t in tasks))
     lines: list[Sequence[Cell]] = []
-    for name, (psnr, ssim) in PAPER_TABLE_1.items() if set(tasks) & set("ABCD") else ():
+    for name, (psnr, ssim) in paper.items() if set(tasks) & set("ABCD") else ():
         decibel, alike = (dict(zip("ABCD", figures, strict=True)) for figures in (psnr, ssim))
         lines.append((f"{name} (paper)", *(f"{decibel[t]:.1f}" if t in decibel else "" for t in tasks),
                       *(f"{alike[t]:.3f}" if t in alike else "" for t in tasks), *("" for _ in tasks)))  # fmt: skip
     for method in dict.fromkeys(row.method for row in rows):
-        of = {t: [r for r in rows if r.pulse and (r.task, r.method) == (t, method)] for t in tasks}
+        of = {t: [r for r in rows if r.present and (r.task, r.method) == (t, method)] for t in tasks}
         lines.append((method, *(mean(of[t], "psnr_source", ".1f") for t in tasks),
                       *(mean(of[t], "ssim_source", ".4f") for t in tasks),
                       *(mean(of[t], "gain", ".1f") for t in tasks)))  # fmt: skip

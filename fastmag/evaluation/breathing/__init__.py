@@ -1,0 +1,1 @@
+"""Judge what magnifies breathing: rendered people whose breath is known, and real clips."""
