@@ -122,7 +122,7 @@ def as_float64(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def evaluate(model: onnx.ModelProto, X: Array) -> dict[str, Array]:
     """All outputs of a model at X, by the reference evaluator in the model's own precision."""
-    outputs: list[Any] = list(ReferenceEvaluator(model, new_ops=[ConvTranspose]).run(None, {"X": X}))
+    outputs: list[Any] = list(ReferenceEvaluator(model, new_ops=[ConvTranspose, Erf, Gelu]).run(None, {"X": X}))
     return {o.name: np.asarray(v) for o, v in zip(model.graph.output, outputs, strict=True)}
 
 
@@ -133,6 +133,24 @@ def run_float32(model: onnx.ModelProto, X: Array) -> dict[str, Array]:
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     outputs: list[Any] = session.run(None, {"X": np.asarray(X, np.float32)})
     return {o.name: np.asarray(v) for o, v in zip(session.get_outputs(), outputs, strict=True)}
+
+
+class Erf(OpRun):
+    """In the precision of its input: the reference evaluator's own answers in float32."""
+
+    def _run(self, x):  # type: ignore[no-untyped-def]
+        from scipy.special import erf
+
+        return (erf(x),)
+
+
+class Gelu(OpRun):
+    """Likewise."""
+
+    def _run(self, x, approximate=None):  # type: ignore[no-untyped-def]
+        import torch
+
+        return (torch.nn.functional.gelu(torch.tensor(x), approximate=approximate or "none").numpy(),)
 
 
 class ConvTranspose(OpRun):
@@ -148,7 +166,7 @@ class ConvTranspose(OpRun):
         rank = w.ndim - 2
         pads, extra = pads or [0] * (2 * rank), output_padding or [0] * rank
         f = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[rank - 1]
-        args = [None if v is None else torch.tensor(v) for v in (x, w, b)]
+        args = [None if v is None else torch.tensor(np.ascontiguousarray(v)) for v in (x, w, b)]
         whole = f(*args, stride=strides or 1, dilation=dilations or 1, groups=group).numpy()
         grown = np.pad(whole, [(0, 0), (0, 0), *[(0, e) for e in extra]])
         ends = [n - p for n, p in zip(grown.shape[2:], pads[rank:], strict=True)]
