@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 __all__ = [
-    "DamagedVideo", "EvmColor", "EvmMotion", "InputError", "Measurement", "PhaseEvm", "Pulse", "Report", "Riesz",
-    "VamColor", "VamMotion", "magnify", "measure",
+    "DamagedVideo", "EvmColor", "EvmMotion", "InputError", "Measurement", "PhaseEvm", "Pulse", "Report", "Respiration",
+    "Riesz", "VamColor", "VamMotion", "magnify", "measure",
 ]  # fmt: skip
 
 _HOMES = {
     "DamagedVideo": "errors", "EvmColor": "params", "EvmMotion": "params", "InputError": "errors",
-    "Measurement": "vitals", "PhaseEvm": "params", "Pulse": "params", "Report": "api", "Riesz": "params",
-    "VamColor": "params", "VamMotion": "params", "magnify": "api", "measure": "api",
+    "Measurement": "vitals", "PhaseEvm": "params", "Pulse": "params", "Report": "api", "Respiration": "params",
+    "Riesz": "params", "VamColor": "params", "VamMotion": "params", "magnify": "api", "measure": "api",
 }  # fmt: skip
 
 if TYPE_CHECKING:
     from .api import Report, magnify, measure
     from .errors import DamagedVideo, InputError
-    from .params import EvmColor, EvmMotion, PhaseEvm, Pulse, Riesz, VamColor, VamMotion
+    from .params import EvmColor, EvmMotion, PhaseEvm, Pulse, Respiration, Riesz, VamColor, VamMotion
     from .vitals import Measurement
 
 

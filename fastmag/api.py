@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from fastmag import backends, deepmag, models
+from fastmag import backends, deepmag, models, phase, respiration
 from fastmag.baselines import evm, phase_evm, riesz, vam
 from fastmag.errors import DamagedVideo, InputError
 from fastmag.gradients import InputGradient
-from fastmag.params import EvmColor, EvmMotion, Params, PhaseEvm, Pulse, Riesz, VamColor, VamMotion
+from fastmag.params import EvmColor, EvmMotion, Params, PhaseEvm, Pulse, Respiration, Riesz, VamColor, VamMotion
 from fastmag.passes import Outcome
 from fastmag.presets import method as method_of
 from fastmag.progress import Stages
 from fastmag.sources import ArraySink, ArraySource, FileSource, like, to_numpy
 from fastmag.video.media import check_fps
-from fastmag.vitals import Measurement, measure_pulse
+from fastmag.vitals import WORDS, Measurement, measure_pulse, measure_respiration
 
 
 @dataclass(frozen=True)
@@ -86,37 +86,40 @@ def magnify(
 
 
 def measure(source, signal: str = "pulse", *, fps=None, backend: str = "auto", progress=False, roi=None,
-            model=None, passband=(0.7, 2.5)) -> Measurement:  # fmt: skip
+            model=None, passband=None) -> Measurement:  # fmt: skip
     """Read a signal from a video (a path, or frames (T, H, W, 3) uint8 with `fps`): its wave, rate and quality.
 
-    signal: "pulse". roi: x, y, w, h in pixels. Raises InputError when the input is wrong; warns (DamagedVideo) when the
-    file breaks off.
+    signal: "pulse" or "respiration". roi: x, y, w, h in pixels. passband: hertz that the signal may have, by default
+    that of the method. Raises InputError when the input is wrong; warns (DamagedVideo) when the file breaks off.
     """
-    if signal != "pulse":
-        raise InputError(f"signal must be pulse; got {signal!r}")
-    params, ops = Pulse(roi=roi, model=model, passband=passband), backends.get(backend)
+    if signal not in READERS:
+        raise InputError(f"signal must be one of {', '.join(READERS)}; got {signal!r}")
+    kind, read = READERS[signal]
+    params = kind(roi=roi, model=model) if passband is None else kind(roi=roi, model=model, passband=passband)
+    ops = backends.get(backend)
     clip = FileSource(source, fps, roi, 0) if _is_path(source) else ArraySource(to_numpy(source), _array_fps(fps), roi)
     with Stages(progress) as stages:
-        measured = measure_pulse(clip, params, _network(params), ops, stages)
+        measured = read(clip, params, _network(params), ops, stages)
     if clip.damage:
         warnings.warn(DamagedVideo(clip.damage), stacklevel=2)
     return measured
 
 
-def describe(sections) -> tuple[float | None, float | None, str]:
-    """(beats a minute, quality, one line) of the sections of a coherent magnification; None, None without sections."""
+def describe(sections, signal: str = "pulse") -> tuple[float | None, float | None, str]:
+    """(rate a minute, quality, one line) of the sections of a coherent magnification; None, None without sections."""
     if not sections:
         return None, None, "magnified in the paper's form"
+    noun, unit = WORDS[signal]
     weights = np.array([s.stop - s.start for s in sections], float)
-    presence = np.array([s.found.presence for s in sections])
+    presence = np.array([s.presence for s in sections])
     quality = float((weights * presence).sum() / weights.sum())
     if quality == 0:
-        return None, 0.0, "no pulse was found: the video is left as it is"
-    rate = float(60 * np.average([s.found.wave.rate_hz for s in sections], weights=weights * presence))
+        return None, 0.0, f"no {noun} was found: the video is left as it is"
+    rate = float(60 * np.average([s.rate_hz for s in sections], weights=weights * presence))
     absent = (presence == 0).sum()
-    rest = f"; {absent} of {len(sections)} sections without a pulse are left as they are" if absent else ""
+    rest = f"; {absent} of {len(sections)} sections without {noun} are left as they are" if absent else ""
     faint = ", faint: magnified in part" if quality < 0.5 else ""
-    return rate, quality, f"pulse at {rate:.1f} beats a minute (quality {quality:.2f}{faint}){rest}"
+    return rate, quality, f"{noun} at {rate:.1f} {unit} (quality {quality:.2f}{faint}){rest}"
 
 
 class _Broken(Exception):
@@ -161,8 +164,10 @@ def _no_fps():
     raise InputError("frames in memory have no frame rate: pass fps, in frames a second")
 
 
-def _network(params: Pulse) -> InputGradient:
-    return InputGradient(params.model or models.path("pulse_gradient"), expect=(3, 36, 36))
+def _network(params: Pulse | Respiration) -> InputGradient:
+    name, shape = ("pulse", (3, 36, 36)) if isinstance(params, Pulse) else ("respiration", phase.SHAPE)
+    model = params.model or models.path(f"{name}_gradient")
+    return InputGradient(model, expect=shape, provider=params.provider, precision=params.precision)
 
 
 def _pulse(source, sink, params: Pulse, ops, progress) -> Outcome:
@@ -171,9 +176,19 @@ def _pulse(source, sink, params: Pulse, ops, progress) -> Outcome:
     return Outcome(count, message, rate, quality)
 
 
+def _respiration(source, sink, params: Respiration, ops, progress) -> Outcome:
+    count, sections, _ = respiration.magnify_respiration(source, sink, params, _network(params), ops, progress)
+    rate, quality, message = describe(sections, "respiration")
+    return Outcome(count, message, rate, quality)
+
+
+# From a signal to the method whose network reads it, and how
+READERS: dict[str, tuple] = {"pulse": (Pulse, measure_pulse), "respiration": (Respiration, measure_respiration)}
+
 # From params to the pipeline that takes them: (source, sink, params, ops, progress) -> Outcome
 PIPELINES: dict[type, Callable[..., Outcome]] = {
     Pulse: _pulse,
+    Respiration: _respiration,
     EvmColor: evm.magnify_color,
     EvmMotion: evm.magnify_motion,
     VamColor: vam.magnify_color,

@@ -30,6 +30,16 @@ class Section:
     found: Estimate
     y: np.ndarray
 
+    @property
+    def presence(self) -> float:
+        """Whether there is a pulse, in [0, 1]."""
+        return self.found.presence
+
+    @property
+    def rate_hz(self) -> float:
+        """The mean rate in hertz."""
+        return self.found.wave.rate_hz
+
 
 def magnify_pulse(
     source, sink, params: Pulse, network, ops: Ops, progress=passes.silent
@@ -124,9 +134,11 @@ def coherent_change(spool: Spool, fps: float, params: Pulse, network, lit: LitCe
     return change, found
 
 
-def sections_of(count: int, fps: float) -> list[tuple[int, int]]:
-    """Spans of equal length, at most 20 s, that overlap by 7 s and cover `count` frames."""
-    longest, overlap = int(SECTION_SECONDS * fps), int(OVERLAP_SECONDS * fps)
+def sections_of(
+    count: int, fps: float, seconds: float | None = None, shared: float | None = None
+) -> list[tuple[int, int]]:
+    """Spans of equal length, at most 20 s, that overlap by 7 s or a little more and cover `count` frames."""
+    longest, overlap = int((seconds or SECTION_SECONDS) * fps), int((shared or OVERLAP_SECONDS) * fps)
     if count <= longest:
         return [(0, count)]
     n = -(-(count - overlap) // (longest - overlap))

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmag.errors import InputError
 from fastmag.files import WholeFile, check_destination
-from fastmag.vitals import Measurement
+from fastmag.vitals import WORDS, Measurement
 
 PLOTS = (".png", ".pdf", ".svg")
 
@@ -22,7 +22,7 @@ def check_outputs(source, paths, overwrite: bool) -> None:
 
 
 def write_csv(measured: Measurement, path) -> None:
-    """Columns: time in seconds, wave without unit, rate in beats a minute around that time."""
+    """Columns: time in seconds, wave without unit, rate a minute around that time."""
     rates = np.interp(measured.times, measured.rate_times, measured.rates_bpm)
     file = WholeFile(Path(path))
     try:
@@ -44,17 +44,18 @@ def write_plot(measured: Measurement, path) -> None:
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
+    unit = WORDS[measured.signal][1]
     figure, (top, middle, bottom) = plt.subplots(3, 1, figsize=(10, 8), layout="constrained")
     top.plot(measured.times, measured.wave, lw=0.9, color="crimson")
-    top.set(xlabel="time (s)", ylabel="pulse wave", title=title(measured))
+    top.set(xlabel="time (s)", ylabel="wave", title=title(measured))
     middle.plot(measured.rate_times, measured.rates_bpm, "o-", ms=3, color="black")
-    middle.set(xlabel="time (s)", ylabel="beats a minute", xlim=top.get_xlim())
+    middle.set(xlabel="time (s)", ylabel=unit, xlim=top.get_xlim())
     n = 8 * len(measured.wave)
     power = np.abs(np.fft.rfft(measured.wave * np.hanning(len(measured.wave)), n)) ** 2
     frequency = 60 * np.fft.rfftfreq(n, 1 / measured.fps)
     bottom.plot(frequency, power / power.max(), lw=0.9, color="black")
     bottom.axvline(measured.rate_bpm, color="crimson", lw=0.8, ls="--")
-    bottom.set(xlabel="beats a minute", ylabel="power", xlim=(30, 300))
+    bottom.set(xlabel=unit, ylabel="power", xlim=(30, 300) if measured.signal == "pulse" else (0, 60))
     file = WholeFile(Path(path))
     try:
         figure.savefig(file.path, dpi=120, format=Path(path).suffix[1:].lower())
@@ -69,5 +70,5 @@ def write_plot(measured: Measurement, path) -> None:
 def title(measured: Measurement) -> str:
     """One line over the plot."""
     if not measured.present:
-        return "no pulse was found"
-    return f"{measured.rate_bpm:.1f} beats a minute, quality {measured.quality:.2f}"
+        return f"no {WORDS[measured.signal][0]} was found"
+    return f"{measured.rate_bpm:.1f} {WORDS[measured.signal][1]}, quality {measured.quality:.2f}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fastmag.errors import InputError
-from fastmag.params import EvmColor, EvmMotion, Params, PhaseEvm, Pulse, Riesz, VamColor, VamMotion
+from fastmag.params import EvmColor, EvmMotion, Params, PhaseEvm, Pulse, Respiration, Riesz, VamColor, VamMotion
 
 METHODS: dict[str, Params] = {
     "pulse": Pulse(),  # passband: Chen and McDuff 2018, section 3.2; alpha: ours, a flush that is seen at a glance
+    "respiration": Respiration(),  # passband: Chen and McDuff 2018, section 3.3; alpha: ours, a breath that is seen
     "evm-color": EvmColor(),  # passband and level: those of the pulse in Chen and McDuff 2018; alpha: as for pulse
     "evm-motion": EvmMotion(),  # passband: breathing in Chen and McDuff 2018; lambda_c and chroma: MIT's baby
     "vam-color": VamColor(),  # frequency: the pulse's in Chen and McDuff 2018, section 4; level: EVM's
@@ -53,7 +54,10 @@ _PAPER: dict[str, Params] = {
     "riesz/breathing": Riesz(passband=(0.16, 0.5)),
     "vam/breathing": VamMotion(frequency=0.28),
 }
-PRESETS: dict[str, Params] = _MIT | _PHASE | _VAM | _PAPER
+_OURS: dict[str, Params] = {
+    "breathing/baby": Respiration(passband=(0.16, 0.9)),  # a baby takes 30 to 50 breaths a minute
+}
+PRESETS: dict[str, Params] = _MIT | _PHASE | _VAM | _PAPER | _OURS
 
 
 def method(name_or_params: str | Params) -> Params:

@@ -6,23 +6,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmag import deepmag, passes
+from fastmag import deepmag, passes, respiration
 from fastmag.coherent.estimate import estimate
 from fastmag.coherent.wave import mean_rate
 from fastmag.color import Cells
+from fastmag.motion.view import View
+from fastmag.motion.wave import breath
 from fastmag.ops import Ops
-from fastmag.params import Pulse
+from fastmag.params import Pulse, Respiration
 
-WINDOW_SECONDS, STEP_SECONDS = 10.0, 1.0  # of the rates over time
+STEP_SECONDS = 1.0  # from one rate to the next
+WINDOW_SECONDS = {"pulse": 10.0, "respiration": 30.0}
+WORDS = {"pulse": ("pulse", "beats a minute"), "respiration": ("breathing", "breaths a minute")}
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A pulse read from a video.
+    """A pulse, or breathing, read from a video.
 
-    times (T,) seconds; wave (T,) without unit, standard deviation 1 over a section; rate_bpm beats a minute over the
-    whole clip (mean frequency, by phase); quality in [0, 1], 0 meaning that no pulse was found: then rate_bpm is only
-    the likeliest guess; rate_times (K,) and rates_bpm (K,) in windows of 10 s; fps of the analysis.
+    times (T,) seconds; wave (T,) without unit, standard deviation about 1, of breathing up to its sign; rate_bpm beats
+    or breaths a minute over the whole clip (mean frequency, by phase); quality in [0, 1], 0 meaning that none was
+    found: then rate_bpm is only the likeliest guess; rate_times (K,) and rates_bpm (K,) in windows of 10 s (breathing:
+    30 s); fps of the analysis; signal "pulse" or "respiration".
     """
 
     times: np.ndarray
@@ -32,10 +37,11 @@ class Measurement:
     rate_times: np.ndarray
     rates_bpm: np.ndarray
     fps: float
+    signal: str = "pulse"
 
     @property
     def present(self) -> bool:
-        """Whether there is a pulse to speak of."""
+        """Whether there is a signal to speak of."""
         return self.quality > 0
 
 
@@ -54,15 +60,35 @@ def measure_pulse(source, params: Pulse, network, ops: Ops, progress=passes.sile
             wave[start:stop] = wave[start:stop] * (1 - ramp) + found.wave.p * ramp
             quality, total, end = quality + found.presence * (stop - start), total + stop - start, stop
             progress("measure", stop, len(grid))
-    at, rates = windowed_rates(wave, fps, params.passband)
-    return Measurement(
-        grid, wave, 60 * mean_rate(wave, fps, params.passband), quality / total, grid[0] + at, 60 * rates, fps
-    )
+    return measurement(grid, wave, fps, quality / total, params.passband, "pulse")
 
 
-def windowed_rates(wave: np.ndarray, fps: float, passband) -> tuple[np.ndarray, np.ndarray]:
-    """Rates in hertz in windows of 10 s, every second: (centres in seconds (K,), rates (K,)). One window if shorter."""
-    n, step = min(len(wave), int(WINDOW_SECONDS * fps)), max(1, int(STEP_SECONDS * fps))
+def measure_respiration(source, params: Respiration, network, ops: Ops, progress=passes.silent) -> Measurement:
+    """Read the wave of breathing; `network` as for respiration.magnify_respiration. Raises InputError as that does."""
+    spool, grid, fps = respiration.represent(source, View(source.picture, ops), params, progress)
+    with spool:
+        y = respiration.velocity(spool, fps, network, ops, progress)
+        found = breath(y, fps, params.passband, ops)
+        sections: list[respiration.Section] = []
+        for _ in respiration.coherent_pieces(spool, grid, fps, y, found, params, network, ops, sections):
+            progress("measure", sections[-1].stop, len(grid))
+    lengths = np.array([section.stop - section.start for section in sections])
+    quality = float(lengths @ [section.presence for section in sections] / lengths.sum())
+    wave = found.wave / max(float(found.wave.std()), 1e-12)
+    return measurement(grid, wave, fps, quality, params.passband, "respiration")
+
+
+def measurement(grid, wave: np.ndarray, fps: float, quality: float, passband, signal: str) -> Measurement:
+    """A wave (T,) at the times `grid`, with its rates."""
+    at, rates = windowed_rates(wave, fps, passband, WINDOW_SECONDS[signal])
+    return Measurement(grid, wave, 60 * mean_rate(wave, fps, passband), quality, grid[0] + at, 60 * rates, fps, signal)
+
+
+def windowed_rates(
+    wave: np.ndarray, fps: float, passband, seconds: float = WINDOW_SECONDS["pulse"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rates in hertz in windows, every second: (centres in seconds (K,), rates (K,)). One window if shorter."""
+    n, step = min(len(wave), int(seconds * fps)), max(1, int(STEP_SECONDS * fps))
     starts = np.arange(0, len(wave) - n + 1, step)
     rates = np.array([mean_rate(wave[s : s + n], fps, passband) for s in starts])
     return (starts + n / 2) / fps, rates

@@ -27,7 +27,7 @@ def test_the_third_scale_is_level_2_of_492_pixels(side):
 
 
 def test_phase_difference_tells_a_shift_and_weight_what_can_be_seen():
-    y, x = np.mgrid[:492, :492].astype(np.float32)
+    y = np.arange(492, dtype=np.float32)[:, None] + np.zeros((1, 492), np.float32)
     frames = np.stack([128 + 40 * np.cos(2 * np.pi * (y - d) / 16.4) for d in (0, 0.25)])  # 30 cycles: no edge
     differences, weight = phase.network_input(phase.represent(frames, OPS), OPS)
     assert differences.shape == weight.shape == (1, *phase.SHAPE)

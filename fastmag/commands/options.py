@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import click
 
-from fastmag.params import ACCELERATIONS, COMPATS, FILTERS, FORMS, PYRAMIDS, RULES
+from fastmag.params import ACCELERATIONS, COMPATS, FILTERS, FORMS, LEVELS, PYRAMIDS, RULES
+from fastmag.params.fields import PRECISIONS, PROVIDERS
 from fastmag.presets import METHODS
 
 
@@ -31,11 +32,13 @@ class Numbers(click.ParamType):
 
 TYPES = {
     "form": click.Choice(FORMS), "rule": click.Choice(RULES), "passband": Numbers(float, "LOW,HIGH"),
-    "roi": Numbers(int, "X,Y,W,H"), "n_steps": int, "model": click.Path(), "alpha": float, "step_size": float,
+    "roi": Numbers(int, "X,Y,W,H"), "provider": click.Choice(PROVIDERS), "precision": click.Choice(PRECISIONS),
+    "n_steps": int, "model": click.Path(), "alpha": float, "step_size": float,
     "strength": float, "level": int, "chroma": float, "fs": float, "compat": click.Choice(COMPATS),
     "frequency": float, "acceleration": click.Choice(ACCELERATIONS),
     "pyramid": click.Choice(list(PYRAMIDS)), "sigma": float, "attenuate": bool,
-    "lambda_c": float, "temporal": click.Choice(FILTERS), "rates": Numbers(float, "FAST,SLOW"),
+    "levels": click.Choice(LEVELS), "lambda_c": float, "temporal": click.Choice(FILTERS),
+    "rates": Numbers(float, "FAST,SLOW"),
 }  # fmt: skip
 
 

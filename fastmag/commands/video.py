@@ -70,16 +70,17 @@ def params_of(method: str | None, preset: str | None, given: dict) -> Params:
 
 @click.command()
 @click.argument("source", metavar="IN")
-@click.option("--signal", type=click.Choice(["pulse"]), default="pulse", show_default=True)
+@click.option("--signal", type=click.Choice(["pulse", "respiration"]), default="pulse", show_default=True)
 @click.option("--csv", "table", type=click.Path(), help="Write time, wave and rate to this file.")
 @click.option("--plot", type=click.Path(), help="Draw wave, rate and spectrum into this file (.png, .pdf, .svg).")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
-@fields_as_flags(("pulse",), ("passband", "roi", "model"))
+@fields_as_flags(("pulse", "respiration"), ("passband", "roi", "model"))
 @with_common
 def measure(source, signal, table, plot, overwrite, fps, backend, **flags) -> None:
-    """Read the pulse from the video IN: rate, quality, and with --csv and --plot the wave."""
+    """Read the pulse, or breathing, from the video IN: rate, quality, and with --csv and --plot the wave."""
     from fastmag.api import measure as door
     from fastmag.measurements import check_outputs, write_csv, write_plot
+    from fastmag.vitals import WORDS
 
     check_outputs(source, [p for p in (table, plot) if p], overwrite)
     given = {name: value for name, value in flags.items() if value is not None}
@@ -88,8 +89,9 @@ def measure(source, signal, table, plot, overwrite, fps, backend, **flags) -> No
         write_csv(measured, table)
     if plot:
         write_plot(measured, plot)
-    likely = "" if measured.present else "no pulse was found; the likeliest rate would be "
-    click.echo(f"{likely}{measured.rate_bpm:.1f} beats a minute (quality {measured.quality:.2f})")
+    noun, unit = WORDS[signal]
+    likely = "" if measured.present else f"no {noun} was found; the likeliest rate would be "
+    click.echo(f"{likely}{measured.rate_bpm:.1f} {unit} (quality {measured.quality:.2f})")
 
 
 @click.command()

@@ -1,0 +1,28 @@
+"""The breath's wave from the network's y, its velocity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmag import phase
+from fastmag.coherent.wave import filtered, mean_rate
+from fastmag.ops import Ops
+
+
+@dataclass(frozen=True)
+class Breath:
+    """Of T frames, in pixels of the network's square of 492, up to a sign that is the network's: `velocity` (T - 1,),
+    from frame to frame, and `wave` (T,), both in the passband; rate_hz, the mean rate in hertz."""
+
+    velocity: np.ndarray
+    wave: np.ndarray
+    rate_hz: float
+
+
+def breath(y: np.ndarray, fps: float, passband: tuple[float, float], ops: Ops) -> Breath:
+    """The breath in y (T - 1,), pixels per 0.1 s read at `fps`, band-passed with zero phase over the whole clip."""
+    velocity = (y - y.mean(dtype=np.float64)) * (phase.ANALYSIS_FPS / fps)
+    wave = filtered(np.concatenate([[0.0], np.cumsum(velocity)]), passband, fps, ops.bandpass)
+    return Breath(filtered(velocity, passband, fps, ops.bandpass), wave, mean_rate(wave, fps, passband))

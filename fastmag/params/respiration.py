@@ -1,0 +1,33 @@
+"""DeepMag's motion example (Chen and McDuff 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from fastmag.params import fields
+from fastmag.params.ascent import Ascent
+from fastmag.params.fields import flag
+
+LEVELS = ("all", "fast")
+
+
+@dataclass(frozen=True)
+class Respiration(Ascent):
+    """DeepMag's motion example (paper, section 3.3): magnify the motion of breathing.
+
+    Raises InputError for values out of range, and for a value that the chosen form would ignore.
+    """
+
+    PAPER: ClassVar[dict[str, Any]] = {**Ascent.PAPER, "step_size": 3.6e-3}
+    COHERENT: ClassVar[dict[str, Any]] = {"alpha": 4.0}
+
+    alpha: float | None = flag(None, "coherent form: breathing grows (1 + alpha) times; 4 by default")
+    step_size: float | None = flag(None, "paper form: gamma of Eq. 1-3; 3.6e-3 by default")
+    passband: tuple[float, float] = flag((0.16, 0.5), "hertz that breathing may have; 0.16,0.9 for a baby")
+    model: str | None = flag(None, "an ONNX network of your own, X (batch, 4, 128, 128) -> y (batch, 1)")
+    levels: str = flag("all", "levels of the pyramid that move: all, or fast (without the finest: sooner done)")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fields.check_choice(self, "levels", LEVELS)

@@ -1,0 +1,146 @@
+"""DeepMag's motion example as a pipeline: phases, y, where the body follows it, rendered (paper, section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmag import deepmag, passes, phase
+from fastmag.errors import InputError
+from fastmag.motion import agreement, paper
+from fastmag.motion.synthesis import Piece, synthesise
+from fastmag.motion.view import View
+from fastmag.motion.wave import Breath, breath
+from fastmag.ops import Ops
+from fastmag.params import Respiration
+from fastmag.spool import Spool, check_room
+from fastmag.temporal import check_passband, shortest
+
+SECTION_SECONDS, OVERLAP_SECONDS = 30.0, 10.0  # a long clip is estimated in spans that fade into each other
+BATCH = 32  # frames whose phases are looked at together
+MAP_STRIDE = 3  # frames from one |dy/dX| to the next
+
+
+@dataclass(frozen=True)
+class Section:
+    """What was found in frames start..stop of the analysis: y (stop - start - 1,) of the network, the wave
+    (stop - start,) in pixels of its square, the clip's mean rate, and in [0, 1] whether there is a breath."""
+
+    start: int
+    stop: int
+    y: np.ndarray
+    wave: np.ndarray
+    rate_hz: float
+    presence: float
+
+
+def magnify_respiration(
+    source, sink, params: Respiration, network, ops: Ops, progress=passes.silent
+) -> tuple[int, list[Section], float]:
+    """Magnify breathing from `source` into `sink`: (frames written, sections found, analysis frames a second).
+
+    `network` answers gated phase differences (B, 4, 128, 128) -> (y (B,), its slope). Raises InputError where the clip
+    is too short, too slow or too small, or the disk too full.
+    """
+    view = View(source.picture, ops)
+    spool, grid, fps = represent(source, view, params, progress)
+    with spool:
+        if params.form == "paper":
+            check_room(len(spool) * paper.ROW_BYTES, "use a shorter clip, or the coherent form")
+            with paper.changes(spool, fps, params, network, ops, progress) as change, sink:
+                pieces = paper.pieces(change, grid)
+                return synthesise(source, sink, view, pieces, None, params.levels, ops, progress), [], fps
+        y = velocity(spool, fps, network, ops, progress)
+        found = breath(y, fps, params.passband, ops)
+        sections: list[Section] = []
+        pieces = coherent_pieces(spool, grid, fps, y, found, params, network, ops, sections)
+        wave = (grid, params.gain * found.wave)
+        with sink:
+            count = synthesise(source, sink, view, pieces, wave, params.levels, ops, progress)
+        return count, sections, fps
+
+
+def stride_of(fps: float) -> int:
+    """Every how many frames to analyse, to come nearest to the rate of the network."""
+    return max(1, round(fps / phase.ANALYSIS_FPS))
+
+
+def represent(source, view: View, params: Respiration, progress) -> tuple[Spool, np.ndarray, float]:
+    """Frames at the third scale on an even grid: (spool, times, frames a second).
+
+    Raises InputError, before any work where it can, where the passband does not fit the frame rate or the clip is
+    shorter than two breaths of its low end.
+    """
+    stride = stride_of(source.fps)
+    rate, low = source.fps / stride, params.passband[0]
+    check_passband(params.passband, rate)
+    spool, times = passes.analyse(source, view, progress, stride)
+    needed = shortest(params.passband, rate)
+    if len(spool) < needed:
+        raise InputError(
+            f"the clip has {len(spool) / rate:.1f} seconds; two breaths at the passband's low end of {low:g} Hz take "
+            f"{needed / rate:.1f}: use a longer clip, or a passband that begins higher"
+        )
+    return passes.even(spool, times)
+
+
+def batches(count: int) -> list[tuple[int, int]]:
+    """Differences start..stop of `count` in batches."""
+    return [(start, min(start + BATCH, count)) for start in range(0, count, BATCH)]
+
+
+def velocity(spool: Spool, fps: float, network, ops: Ops, progress=passes.silent) -> np.ndarray:
+    """y (T - 1,), pixels per 0.1 s, of frames at the third scale."""
+    rate, count = np.float32(fps / phase.ANALYSIS_FPS), len(spool) - 1
+    y = np.empty(count, np.float32)
+    for start, stop in batches(count):
+        x, weight = phase.network_input(phase.analyse(spool.read(start, stop + 1), ops), ops)
+        y[start:stop] = network.predict(phase.gated(x * rate, weight))
+        progress("read", stop, count)
+    return y
+
+
+def observe(spool: Spool, start: int, stop: int, fps: float, network, ops: Ops) -> agreement.Motion:
+    """The motion from frame `start` to before frame `stop`, and where the network looks at every third frame."""
+    rate, count = np.float32(fps / phase.ANALYSIS_FPS), stop - start - 1
+    x, power = (np.empty((count, *phase.SHAPE), np.float32) for _ in range(2))
+    marked, shares = np.arange(0, count, MAP_STRIDE), []
+    for low, high in batches(count):
+        subbands = phase.analyse(spool.read(start + low, start + high + 1), ops)
+        x[low:high] = ops.phase_difference(subbands[1:], subbands[:-1])
+        power[low:high] = phase.energy(subbands, ops)
+        rows = marked[(marked >= low) & (marked < high)]
+        if len(rows):
+            here, weight = x[rows] * rate, power[rows] / (power[rows] + phase.NOISE**2)
+            slope = phase.through_gate(network(phase.gated(here, weight)), here, weight)
+            shares.append(ops.ascend_step(np.zeros_like(slope), slope, 1.0, "coherent"))
+    return agreement.Motion(x, power, np.concatenate(shares), marked)
+
+
+def coherent_pieces(
+    spool: Spool, grid: np.ndarray, fps: float, y: np.ndarray, found: Breath, params: Respiration, network, ops: Ops,
+    sections: list[Section],
+) -> Iterator[Piece]:  # fmt: skip
+    """Maps of the coherent form, section after section, each appended to `sections` when it is done."""
+    spans, faded = deepmag.sections_of(len(spool), fps, SECTION_SECONDS, OVERLAP_SECONDS), None
+    step = fps / agreement.KNOTS_PER_SECOND
+    for k, (start, stop) in enumerate(spans):
+        motion = observe(spool, start, stop, fps, network, ops)
+        knots = np.arange(np.ceil(start / step), np.floor((stop - 1) / step) + 1) * step
+        inside = slice(start, stop - 1)
+        maps, presence = agreement.maps_at(
+            knots - start - 0.5, motion, found.velocity[inside], found.wave[inside], fps, params.passband, ops
+        )
+        del motion
+        if faded is not None:
+            share = np.linspace(0, 1, len(faded), dtype=np.float32).reshape(-1, 1, 1, 1)
+            maps[: len(faded)] = faded * (1 - share) + maps[: len(faded)] * share
+        keep = len(knots)
+        if k + 1 < len(spans):
+            keep = int(np.searchsorted(knots, np.ceil(spans[k + 1][0] / step) * step - 1e-6))
+        faded = maps[keep:]
+        times = np.interp(knots[: keep + 1], np.arange(len(grid)), grid)
+        sections.append(Section(start, stop, y[inside], found.wave[start:stop], found.rate_hz, presence))
+        yield Piece(times, maps[: keep + 1])
