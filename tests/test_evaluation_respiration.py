@@ -66,7 +66,7 @@ def made(breathing: bool = True, seconds: float = 13.0) -> BreathCase:
     kinds[:, 66:] = TORSO
     kinds[:, :60, 56:104] = HEAD
     frames, true = (shown(kinds, SWING * times * breath, 0.1 * SWING * times * breath) for times in (1, 5))
-    return BreathCase("made", frames, FPS, breath, np.arange(n), true, kinds, breathing)
+    return BreathCase("made", frames, FPS, breath, SWING, np.arange(n), true, kinds, breathing)
 
 
 def shown(kinds: np.ndarray, torso: np.ndarray, head: np.ndarray, wall: np.ndarray | None = None) -> np.ndarray:

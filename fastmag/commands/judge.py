@@ -49,7 +49,7 @@ results = flags(
               help="Unseen people; or, for a network trained on a cast, the last 20 % of its recordings.")  # fmt: skip
 @click.option("--paper", type=int, help="Clips a task for the paper's form, which is slow; all by default.")
 @click.option("--seconds", type=float, help="Of a clip; 20 by default, 50 (of which 10 are judged) with a cast.")
-@click.option("--fps", type=float, help="Of a clip; 30 by default, 15 for respiration.")
+@click.option("--fps", type=float, help="Of a clip; 30 by default, 10 for respiration.")
 @methods_by_name
 @first
 @size_of
@@ -73,7 +73,7 @@ def evaluate_people(
                 "--split dependent judges a pulse network; got --signal respiration: leave one of them out"
             )
         seed = BREATHING_SEED if seed is None else seed
-        render = {"seconds": seconds or 20.0, "fps": fps or 15.0, "size": (size[1], size[0])}
+        render = {"seconds": seconds or 20.0, "fps": fps or 10.0, "size": (size[1], size[0])}
         _breathing_people(out, (tasks, people, without, seed, render), methods, paper, model, **rest)
         return
     seed = (0 if known else judging.SEED) if seed is None else seed

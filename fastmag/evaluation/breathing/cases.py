@@ -9,6 +9,7 @@ from scipy.ndimage import maximum_filter
 
 from fastmag.evaluation.shifts import REACH, grid
 from fastmag.synthetic.parts import BACKGROUND, BETWEEN, HEAD, TORSO
+from fastmag.synthetic.person import HEAD_RISE, RISE
 
 ALPHA = 4.0  # the true magnified clips breathe five times as deep
 JUDGED_HZ = 5.0  # frames a second that are judged
@@ -36,8 +37,7 @@ class BreathAsk:
         return self.breathing
 
     def case(self) -> BreathCase:
-        """Render it. Memory: 5 bytes a pixel and frame at 15 frames a second. Raises InputError as synthetic.Shot
-        does."""
+        """Render it. Memory: about 5 bytes a pixel and frame. Raises InputError as synthetic.Shot does."""
         from fastmag.synthetic import Settings, Shot
 
         depth = 1.0 if self.breathing else 0.0
@@ -53,12 +53,14 @@ class BreathAsk:
             true = np.stack([frame for t, (frame, *_) in enumerate(deep.frames(1)) if t in wanted])
         else:
             true = np.stack([deep.frame(int(t))[0] for t in judged])
-        return BreathCase(self.name, frames, settings.fps, shot.breath, judged, true, kinds, self.breathing)
+        rise = depth * (RISE + HEAD_RISE) * shot.camera.scale * PAPER_ROWS
+        return BreathCase(self.name, frames, settings.fps, shot.breath, rise, judged, true, kinds, self.breathing)
 
 
 @dataclass
 class BreathCase:
-    """frames (T, H, W, 3) uint8 RGB at fps; breath (T,), its true wave; judged (J,) frame numbers; true (J, H, W, 3)
+    """frames (T, H, W, 3) uint8 RGB at fps; breath (T,), its true wave, and rise, how far 1 of it lifts the shoulders,
+    in pixels of PAPER_ROWS rows; judged (J,) frame numbers; true (J, H, W, 3)
     uint8, those frames (1 + ALPHA) times as deep; kinds (J, H, W) uint8 of synthetic.parts, in both of them alike;
     breathing: or with the breath held.
     """
@@ -67,6 +69,7 @@ class BreathCase:
     frames: np.ndarray
     fps: float
     breath: np.ndarray
+    rise: float
     judged: np.ndarray
     true: np.ndarray
     kinds: np.ndarray

@@ -10,13 +10,14 @@ import numpy as np
 
 from fastmag.evaluation.breathing.cases import BACKGROUND, BETWEEN, BreathCase
 from fastmag.evaluation.breathing.figures import BreathFigures, Gathered, figures_of
-from fastmag.evaluation.breathing.methods import READERS, BreathReading, Player, Scene
+from fastmag.evaluation.breathing.methods import Player, Scene
+from fastmag.evaluation.breathing.reading import NOTHING_READ, BreathReading
 from fastmag.evaluation.judging import structure_frames
 from fastmag.evaluation.metrics import Similar, luma
 from fastmag.evaluation.rows import Flat
 from fastmag.evaluation.shifts import Patches
 
-NOTHING_READ = BreathReading(*(float("nan"),) * 4)
+NOTHING_SHOWN = BreathFigures(*(float("nan"),) * 13)
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,13 @@ def judge_clip(job: tuple[Any, tuple[str, ...], str | None]) -> list[BreathRow]:
     players: dict[str, Player] = {}
     for name in methods:
         since = time.process_time()
-        players[name] = scene.player(name)
+        if (player := scene.player(name)) is not None:
+            players[name] = player
         spent[name] = time.process_time() - since
-    readings = {name: scene.reading() for name in methods if name in READERS}
     judged = compare(case, players)
     spent[methods[0]] += time.process_time() - began - sum(spent.values())
-    return [BreathRow(ask.name, ask.task, ask.seed, ask.breathing, name, judged[name],
-                      readings.get(name, NOTHING_READ), round(spent[name], 2)) for name in methods]  # fmt: skip
+    return [BreathRow(ask.name, ask.task, ask.seed, ask.breathing, name, judged.get(name, NOTHING_SHOWN),
+                      scene.readings.get(name, NOTHING_READ), round(spent[name], 2)) for name in methods]  # fmt: skip
 
 
 def compare(case: BreathCase, players: dict[str, Player]) -> dict[str, BreathFigures]:

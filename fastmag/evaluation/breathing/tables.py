@@ -65,6 +65,8 @@ def still(rows: Sequence[BreathRow]) -> str:
     held = [row for row in rows if not row.breathing]
     for method in dict.fromkeys(row.method for row in held):
         of = [row for row in held if row.method == method]
+        if not len(column(of, "torso")) and not len(column(of, "added")):
+            continue
         each = " ".join(f"{row.task} {row.figures.torso:.2f}" for row in of)
         moved = (mean_worst(of, name, np.max) for name in ("torso", "head", "background"))
         lines.append((method, len(of), *moved, each, mean(of, "quality")))
