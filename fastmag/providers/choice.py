@@ -35,7 +35,7 @@ class Chosen:
     error: float
 
     def __str__(self) -> str:
-        off = f", off by {self.error:.1g}" if self.error else ""
+        off = f", off by {self.error:.2g}" if self.name != "cpu" else ""
         return f"{self.name} in {self.engine.precision}{off}"
 
 
@@ -148,5 +148,5 @@ def _worth(cpu: Engine, network: Network, work: float | None) -> bool:
 
 def _fastest(found: list[Chosen], network: Network) -> Chosen:
     """The fastest; the CPU in float32, where it is among them, unless another is faster by the margin."""
-    times = [seconds_each(one.engine, network.shape) * (1 if one.error else 1 / MARGIN) for one in found]
+    times = [seconds_each(one.engine, network.shape) * (1 / MARGIN if one.name == "cpu" else 1) for one in found]
     return found[int(np.argmin(times))]
