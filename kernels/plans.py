@@ -65,6 +65,17 @@ def interpolating(n: int, m: int, spacing: int | None = None) -> tuple[Index, Fl
 
 
 @lru_cache(maxsize=64)
+def linear(n: int, m: int, offset: float, step: float) -> tuple[Index, Float64]:
+    """Between m nodes that lie at offset + i * step: (node before each of n pixels (n,), share of the next one (n,)).
+
+    Ends are held.
+    """
+    at = np.clip((np.arange(n) - offset) / step, 0, m - 1)
+    first = np.minimum(at.astype(np.int64), max(m - 2, 0))
+    return _frozen(first, at - first)  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=64)
 def gaussian_level(n: int, level: int) -> tuple[Index, Float64]:
     """From n samples to level `level` of their Gaussian pyramid in one step: (first (m,), weights (m, taps)).
 

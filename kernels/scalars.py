@@ -10,6 +10,7 @@ import numpy as np
 ZERO = np.float32(0.0)
 HALF = np.float32(0.5)
 ONE = np.float32(1.0)
+KEYS_2, KEYS_3 = np.float32(2.5), np.float32(1.5)
 
 PI = np.float32(3.1415925)  # the largest float32 below pi, so that no angle leaves (-pi, pi]
 HALF_PI = np.float32(1.5707964)
@@ -116,3 +117,13 @@ def turned(re, im, sine, cosine):
 def crossed(a, b, c, d):
     """a b - c d. Compile it without contraction: exactly 0 then where both products are the same."""
     return a * b - c * d
+
+
+def keys_near(t):
+    """Keys' cubic kernel (a = -0.5) at a distance t in 0 ... 1."""
+    return (KEYS_3 * t - KEYS_2) * t * t + ONE
+
+
+def keys_far(t):
+    """Keys' cubic kernel (a = -0.5) at a distance 1 + t, t in 0 ... 1."""
+    return -HALF * t * (ONE - t) * (ONE - t)

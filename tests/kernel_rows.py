@@ -195,6 +195,15 @@ ROWS: list[tuple[str, tuple, float]] = [
         ]
     ],
     ("add_change", (levels((48, 64), np.uint16, 1023), normal((48, 64), 300.0), 64, 940), 0),
+    *[  # a sum that float32 rounds to the other side of a half is one level off
+        ("displace", (levels(shape), normal((2, *size), 3.0), offset, step), 1)
+        for shape, size, offset, step in [
+            ((1, 1), (1, 1), (0.0, 0.0), (1.0, 1.0)),
+            ((33, 31), (9, 8), (-3.5, 2.25), (3.84, 3.84)),
+            ((9, 130, 3), (2, 40), (0.0, 0.0), (8.0, 3.3)),
+        ]
+    ],
+    ("displace", (levels((48, 64), np.uint16, 1023), normal((2, 12, 16), 9.0), (0.0, 0.0), (4.0, 4.0), 1023), 1),
     *[
         ("upsample_scaled_add", (levels(shape), levels(shape[:2]), normal((*size, *shape[2:]), 0.1), offset), 0)
         for shape, size, offset in [

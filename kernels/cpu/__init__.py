@@ -4,6 +4,7 @@ from fastmag.kernels.cpu._threads import set_threads, threads
 from fastmag.kernels.cpu.ascent import ascend_step
 from fastmag.kernels.cpu.changes import add_change, luma
 from fastmag.kernels.cpu.color import normalized_difference, undo_normalized_difference
+from fastmag.kernels.cpu.displace import displace
 from fastmag.kernels.cpu.levels import downsample_gaussian, pyramid_down, pyramid_up_add
 from fastmag.kernels.cpu.light import upsample_scaled_add
 from fastmag.kernels.cpu.phase import (
@@ -27,6 +28,7 @@ __all__ = [
     "bandpass",
     "bandpass_backward",
     "bandpass_forward",
+    "displace",
     "downsample_bicubic",
     "downsample_gaussian",
     "luma",

@@ -3,6 +3,7 @@
 from fastmag.kernels.reference.ascent import ascend_step
 from fastmag.kernels.reference.changes import add_change, luma
 from fastmag.kernels.reference.color import normalized_difference, undo_normalized_difference
+from fastmag.kernels.reference.displace import displace
 from fastmag.kernels.reference.levels import downsample_gaussian, pyramid_down, pyramid_up_add
 from fastmag.kernels.reference.phase import (
     accumulate_phase,
@@ -25,6 +26,7 @@ __all__ = [
     "bandpass",
     "bandpass_backward",
     "bandpass_forward",
+    "displace",
     "downsample_bicubic",
     "downsample_gaussian",
     "luma",
