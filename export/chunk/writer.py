@@ -1,0 +1,209 @@
+"""ONNX graphs written as arithmetic: values with operators, so that a graph reads as the formula it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+FLOAT, INT, BOOL, BYTE = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL, TensorProto.UINT8
+Operand = Any  # a Value, a number or an array
+
+
+class Writer:
+    """The nodes and constants of a growing graph."""
+
+    def __init__(self, prefix: str = ""):
+        self.prefix, self._count = prefix, 0
+        self.nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, np.ndarray] = {}
+        self._tensors: list[onnx.TensorProto] = []
+
+    @property
+    def constants(self) -> list[onnx.TensorProto]:
+        """What is stored in the graph."""
+        return [numpy_helper.from_array(value, name) for name, value in self._constants.items()] + self._tensors
+
+    def store(self, name: str, tensor: onnx.TensorProto) -> None:
+        """Store a tensor of another graph under a name."""
+        copy = onnx.TensorProto()
+        copy.CopyFrom(tensor)
+        copy.name = name
+        self._tensors.append(copy)
+
+    def input(self, name: str, kind: int) -> Value:
+        """A value that comes from elsewhere."""
+        return Value(self, name, kind)
+
+    def constant(self, value: Operand, kind: int = FLOAT) -> Value:
+        """A stored array; equal ones are stored once."""
+        array = np.asarray(value, helper.tensor_dtype_to_np_dtype(kind))
+        for name, known in self._constants.items():
+            if known.dtype == array.dtype and known.shape == array.shape and np.array_equal(known, array):
+                return Value(self, name, kind)
+        name = self.fresh("c")
+        self._constants[name] = array
+        return Value(self, name, kind)
+
+    def fresh(self, hint: str) -> str:
+        """A name that no other value has."""
+        self._count += 1
+        return f"{self.prefix}{hint}{self._count}"
+
+    def op(self, kind: str, *inputs: Value | None, gives: int | None = None, outputs: int = 1, **attributes) -> Any:
+        """Append a node; its output, or a tuple of them, of the type `gives` (as the first input by default)."""
+        names = [self.fresh(kind.lower()) for _ in range(outputs)]
+        self.nodes.append(helper.make_node(kind, ["" if i is None else i.name for i in inputs], names, **attributes))
+        first = inputs[0]
+        made = tuple(Value(self, n, gives or (first.kind if first is not None else FLOAT)) for n in names)
+        return made if outputs > 1 else made[0]
+
+    def shape(self, *sizes: Operand) -> Value:
+        """A shape (n,) of whole numbers and of whole-number values with one element."""
+        parts = [s.reshape(1) if isinstance(s, Value) else self.constant([s], INT) for s in sizes]
+        return self.op("Concat", *parts, axis=0)
+
+    def range(self, start: Operand, stop: Operand) -> Value:
+        """Whole numbers start ... stop - 1."""
+        ends = [v.reshape() if isinstance(v, Value) else self.constant(v, INT) for v in (start, stop)]
+        return self.op("Range", *ends, self.constant(1, INT))
+
+    def where(self, condition: Value, a: Operand, b: Operand) -> Value:
+        """a where the condition holds, b elsewhere."""
+        kind = next((v.kind for v in (a, b) if isinstance(v, Value)), FLOAT)
+        a, b = (v if isinstance(v, Value) else self.constant(v, kind) for v in (a, b))
+        return self.op("Where", condition, a, b, gives=kind)
+
+    def zeros(self, *sizes: Operand) -> Value:
+        """Float zeros."""
+        return self.op("ConstantOfShape", self.shape(*sizes), gives=FLOAT)
+
+
+class Value:
+    """A tensor of the graph, with the operators of arithmetic; `kind` is its type."""
+
+    __array_ufunc__ = None  # an array on the left leaves the operator to the value
+
+    def __init__(self, writer: Writer, name: str, kind: int):
+        self.writer, self.name, self.kind = writer, name, kind
+
+    def _with(self, op: str, other: Operand, swapped: bool = False, gives: int | None = None) -> Value:
+        other = other if isinstance(other, Value) else self.writer.constant(other, self.kind)
+        pair = (other, self) if swapped else (self, other)
+        return self.writer.op(op, *pair, gives=gives)
+
+    def __add__(self, other: Operand) -> Value:
+        return self._with("Add", other)
+
+    def __radd__(self, other: Operand) -> Value:
+        return self._with("Add", other)
+
+    def __sub__(self, other: Operand) -> Value:
+        return self._with("Sub", other)
+
+    def __rsub__(self, other: Operand) -> Value:
+        return self._with("Sub", other, swapped=True)
+
+    def __mul__(self, other: Operand) -> Value:
+        return self._with("Mul", other)
+
+    def __rmul__(self, other: Operand) -> Value:
+        return self._with("Mul", other)
+
+    def __truediv__(self, other: Operand) -> Value:
+        return self._with("Div", other)
+
+    def __rtruediv__(self, other: Operand) -> Value:
+        return self._with("Div", other, swapped=True)
+
+    def __floordiv__(self, other: Operand) -> Value:
+        return self._with("Div", other)  # of whole numbers that are not negative
+
+    def __mod__(self, other: Operand) -> Value:
+        return self._with("Mod", other)
+
+    def __matmul__(self, other: Operand) -> Value:
+        return self._with("MatMul", other)
+
+    def __rmatmul__(self, other: Operand) -> Value:
+        return self._with("MatMul", other, swapped=True)
+
+    def __lt__(self, other: Operand) -> Value:
+        return self._with("Less", other, gives=BOOL)
+
+    def __le__(self, other: Operand) -> Value:
+        return self._with("LessOrEqual", other, gives=BOOL)
+
+    def __gt__(self, other: Operand) -> Value:
+        return self._with("Greater", other, gives=BOOL)
+
+    def __ge__(self, other: Operand) -> Value:
+        return self._with("GreaterOrEqual", other, gives=BOOL)
+
+    def __and__(self, other: Value) -> Value:
+        return self._with("And", other)
+
+    def __neg__(self) -> Value:
+        return self.writer.op("Neg", self)
+
+    def at_least(self, other: Operand) -> Value:
+        return self._with("Max", other)
+
+    def at_most(self, other: Operand) -> Value:
+        return self._with("Min", other)
+
+    def within(self, low: Operand, high: Operand) -> Value:
+        return self.at_least(low).at_most(high)
+
+    def apply(self, op: str) -> Value:
+        """An operator of one input: Abs, Cos, Exp, Floor, Log, Sin, Sqrt, Tan."""
+        return self.writer.op(op, self)
+
+    def to(self, kind: int) -> Value:
+        return self.writer.op("Cast", self, to=kind, gives=kind)
+
+    def reshape(self, *sizes: Operand) -> Value:
+        shape = self.writer.shape(*sizes) if sizes else self.writer.constant(np.zeros(0), INT)
+        return self.writer.op("Reshape", self, shape)
+
+    def size(self, axis: int) -> Value:
+        """The length of an axis, whole number ()."""
+        return self.writer.op("Shape", self, start=axis, end=axis + 1, gives=INT).reshape()
+
+    def transposed(self, *order: int) -> Value:
+        return self.writer.op("Transpose", self, perm=list(order))
+
+    def cut(self, axis: int, start: Operand = 0, stop: Operand = 1 << 62, step: Operand = 1) -> Value:
+        """The elements start, start + step ... before stop along an axis."""
+        sizes = [self.writer.shape(v) for v in (start, stop, axis, step)]
+        return self.writer.op("Slice", self, *sizes)
+
+    def take(self, index: Value, axis: int = 0) -> Value:
+        return self.writer.op("Gather", self, index, axis=axis)
+
+    def _reduced(self, op: str, axes: Sequence[int], keep: bool) -> Value:
+        return self.writer.op(op, self, self.writer.constant(list(axes), INT), keepdims=int(keep))
+
+    def sum(self, *axes: int, keep: bool = False) -> Value:
+        """The sum along axes, or of all for none."""
+        if not axes:
+            return self.reshape(-1)._reduced("ReduceSum", (0,), keep)
+        return self._reduced("ReduceSum", axes, keep)
+
+    def mean(self, *axes: int, keep: bool = False) -> Value:
+        """The mean along axes, or of all for none."""
+        if not axes:
+            return self.reshape(-1)._reduced("ReduceMean", (0,), keep)
+        return self._reduced("ReduceMean", axes, keep)
+
+    def best(self, axis: int) -> Value:
+        """The index of the largest along an axis."""
+        return self.writer.op("ArgMax", self, axis=axis, keepdims=0, gives=INT)
+
+    def largest(self, rank: Operand) -> Value:
+        """The rank-th largest along the last axis (..., 1)."""
+        values, _ = self.writer.op("TopK", self, self.writer.shape(rank), axis=-1, outputs=2)
+        return values.cut(-1, -1)
