@@ -5,19 +5,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fastmag import phase
-from fastmag.export.pulse_data import ClipFile, held_out, in_parallel
+from fastmag.export.pulse_data import held_out, in_parallel
 
 SIZE, FINE, FINE_SHARE = 246, 492, 0.15  # pixels of a side; 246 hold all of the third scale; so many clips are larger
-WORLD_SHARE = 0.65  # of clips are of the world "any"
+WORLD_SHARE = 0.5  # of clips are of the world "any"
+SHALLOWEST = 0.3  # breath of the world "any": below, it is less than the sway
 HELD = 0.07  # of clips without breath
 TASKS = "ABCDTABCDT"
 LUMA = (0.299, 0.587, 0.114)
 POOL = 2  # samples of a subband that the network takes together at once
+
+
+@dataclass(frozen=True)
+class BreathFile:
+    """One rendered clip: x, y, way as in `make`; kind: its task, or "hard" in the world "any"."""
+
+    x: np.ndarray
+    y: np.ndarray
+    way: np.ndarray
+    kind: str
+    held_out: bool
 
 
 def settings(seed: int, index: int) -> dict:
@@ -33,6 +46,7 @@ def settings(seed: int, index: int) -> dict:
     options["noise"] = float(np.exp(rng.uniform(np.log(0.15), np.log(0.9)))) * (1.0 if fine else 0.7)
     options["crf"] = int(rng.integers(14, 28)) if rng.random() < 0.4 else 0
     depth, breaths = float(np.exp(rng.uniform(np.log(0.15), np.log(1.2)))), float(rng.uniform(7, 36))
+    depth = max(depth, SHALLOWEST) if world else depth
     options["depth"] = 0.0 if rng.random() < HELD else depth if rng.random() < 0.6 else None
     options["breaths"] = breaths if rng.random() < 0.5 else None
     options |= {"antialias": 2, "texture_rows": 512} if fine else {"antialias": 3, "texture_rows": 256}
@@ -91,12 +105,8 @@ def render_all(
     return in_parallel(folder, [(render, seed, i, seconds) for i in range(clips)], jobs, step)
 
 
-def load(path: Path, index: int) -> ClipFile:
-    """Read one clip. Where the breath moves what is seen down or to the left, y changes its sign, so that at first one
-    sign is learnt for all of a direction."""
+def load(path: Path, seed: int, index: int) -> BreathFile:
+    """Read clip `index` of a seed."""
     data = np.load(path)
-    x, y, way = data["x"], data["y"], data["way"]
-    return ClipFile(x, y * (1.0 if way @ UP >= 0 else -1.0), str(data["task"]), held_out(index))
-
-
-UP = np.array([1.0, -1.0]) / np.sqrt(2)
+    kind = "hard" if settings(seed, index)["world"] == "any" else str(data["task"])
+    return BreathFile(data["x"], data["y"], data["way"], kind, held_out(index))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from fastmag.errors import InputError
 from fastmag.export import card, pulse_data
@@ -56,8 +58,25 @@ class Plan:
         for head in self.heads:
             if not Path(head).is_file():
                 raise InputError(f"{head} does not exist; expected a mesh (.obj): check --head")
-        if self.device != "cpu" and not torch.cuda.is_available():
-            raise InputError(f"device {self.device} is not available here: leave --device out to train on the CPU")
+        device_there(self.device)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained, and how: network() makes it; windows(clips, plan, step) -> x, y; loss(guess, y, share of the
+    steps that are done), where guess and y have the shape of y; scores(network, clips, device) -> what the learning
+    curve shows. Clips say whether they are `held_out`."""
+
+    network: Callable[[], nn.Module]
+    windows: Callable[..., tuple[torch.Tensor, torch.Tensor]]
+    loss: Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
+    scores: Callable[..., dict[str, float]]
+
+
+def device_there(device: str) -> None:
+    """Raises InputError unless one can train on the device."""
+    if device != "cpu" and not torch.cuda.is_available():
+        raise InputError(f"device {device} is not available here: leave --device out to train on the CPU")
 
 
 def train_pulse(out, plan: Plan, jobs: int | None = None, progress=True) -> Path:
@@ -69,7 +88,7 @@ def train_pulse(out, plan: Plan, jobs: int | None = None, progress=True) -> Path
     out.mkdir(parents=True, exist_ok=True)
     claim(out, plan)
     clips = data(out / "data", plan, jobs, progress)
-    network = learn(out, plan, clips, progress)
+    network = learn(out, plan, clips, progress, PULSE)
     return card.publish(out, plan, network, scores(network, clips, plan.device))
 
 
@@ -84,7 +103,7 @@ def data(folder: Path, plan: Plan, jobs: int | None, progress) -> list[pulse_dat
     return [pulse_data.load(path, i) for i, path in enumerate(paths)]
 
 
-def claim(out: Path, plan: Plan) -> None:
+def claim(out: Path, plan: Any) -> None:
     """Write the plan, or make sure that the folder's own is the same."""
     path, mine = out / "plan.json", json.dumps(asdict(plan), indent=1)
     if path.exists() and json.loads(path.read_text()) != json.loads(mine):
@@ -98,7 +117,7 @@ def pearson(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1) + 1e-6)
 
 
-def loss_of(y: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+def loss_of(y: torch.Tensor, truth: torch.Tensor, done: float = 1.0) -> torch.Tensor:
     """1 - r over each window, plus a tenth of the squared error, which alone would ruin the map (windows, frames)."""
     return 1 - pearson(y, truth).mean() + 0.1 * ((y - truth) ** 2).mean()
 
@@ -121,12 +140,12 @@ def windows(clips: Sequence, plan: Plan, step: int) -> tuple[torch.Tensor, torch
     return torch.cat(xs), torch.stack(ys)
 
 
-def learn(out: Path, plan: Plan, clips: Sequence, progress) -> PulseNet:
+def learn(out: Path, plan: Any, clips: Sequence, progress, recipe: Recipe) -> Any:
     """Train to the end of the plan from the last checkpoint; returns the network with the mean weights."""
     torch.manual_seed(plan.seed)
-    network = PulseNet().to(plan.device)
+    network = recipe.network().to(plan.device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mean = PulseNet().to(plan.device)
+    mean = recipe.network().to(plan.device)
     mean.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-4)
     first = restore(out / "checkpoint.pt", network, mean, optimizer)
@@ -134,27 +153,26 @@ def learn(out: Path, plan: Plan, clips: Sequence, progress) -> PulseNet:
     with Progress(plan.steps, "train", progress, "step") as bar:
         bar.step(first)
         for step in range(first, plan.steps):
-            rate = plan.learning_rate * schedule(step, plan.steps)
-            loss = update(network, optimizer, rate, *windows(known, plan, step), plan)
+            loss = update(network, optimizer, recipe, plan, step, *recipe.windows(known, plan, step))
             with torch.no_grad():
                 keep = min(DECAY, (step + 1) / (step + 10))
                 for a, b in zip(mean.parameters(), network.parameters(), strict=True):
                     a.lerp_(b, 1 - keep)
             bar.step()
             if (step + 1) % REPORT == 0 or step + 1 == plan.steps:
-                note(out, step + 1, loss, scores(mean, clips, plan.device))
+                note(out, step + 1, loss, recipe.scores(mean, clips, plan.device))
                 store(out / "checkpoint.pt", step + 1, network, mean, optimizer)
     return mean.eval().cpu()
 
 
-def update(network, optimizer, rate: float, x: torch.Tensor, y: torch.Tensor, plan: Plan) -> float:
+def update(network, optimizer, recipe: Recipe, plan: Any, step: int, x: torch.Tensor, y: torch.Tensor) -> float:
     """One step of AdamW with clipped gradients; returns the loss."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = plan.learning_rate * schedule(step, plan.steps)
     x, y = x.to(plan.device, memory_format=torch.channels_last), y.to(plan.device)
     with torch.autocast(plan.device.split(":")[0], torch.bfloat16, enabled=plan.bf16):
         guess = network(x)
-    loss = loss_of(guess.float().view(y.shape), y)
+    loss = recipe.loss(guess.float().view(y.shape), y, step / plan.steps)
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -211,6 +229,9 @@ def restore(path: Path, network, mean, optimizer) -> int:
     mean.load_state_dict(state["mean"])
     optimizer.load_state_dict(state["optimizer"])
     return state["step"]
+
+
+PULSE = Recipe(PulseNet, windows, loss_of, scores)
 
 
 def folded(network: PulseNet) -> Folded:

@@ -14,7 +14,7 @@ from fastmag.errors import InputError
 from fastmag.export import pulse_data, train
 from fastmag.export.networks import SCALE, Folded, PulseNet
 from fastmag.export.pulse_data import TASKS, ClipFile, held_out
-from fastmag.export.train import Plan, learn, train_pulse
+from fastmag.export.train import PULSE, Plan, learn, train_pulse
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_thirty_steps_lower_the_loss(easy, quick, tmp_path):
     plan = Plan(steps=30)
     torch.manual_seed(plan.seed)
     before = train.scores(PulseNet(), easy, "cpu")["A"]
-    network = learn(tmp_path, plan, easy, progress=False)
+    network = learn(tmp_path, plan, easy, False, PULSE)
     rows = (tmp_path / "curve.csv").read_text().splitlines()
     assert rows[0] == "step,loss,A"
     assert len(rows) == 11
@@ -66,7 +66,7 @@ def test_a_stopped_run_ends_with_the_same_network(easy, quick, tmp_path, monkeyp
     whole.mkdir()
     stopped.mkdir()
     plan = Plan(steps=8, seed=3)
-    expected = weights(learn(whole, plan, easy, progress=False))
+    expected = weights(learn(whole, plan, easy, False, PULSE))
     real, count = train.update, iter(range(100))
 
     def interrupted(*arguments):
@@ -77,11 +77,11 @@ def test_a_stopped_run_ends_with_the_same_network(easy, quick, tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(train, "update", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            learn(stopped, plan, easy, progress=False)
+            learn(stopped, plan, easy, False, PULSE)
     assert torch.load(stopped / "checkpoint.pt", weights_only=True)["step"] == 3
-    np.testing.assert_array_equal(weights(learn(stopped, plan, easy, progress=False)), expected)
+    np.testing.assert_array_equal(weights(learn(stopped, plan, easy, False, PULSE)), expected)
     assert (stopped / "curve.csv").read_text() == (whole / "curve.csv").read_text()
-    other = weights(learn(whole / "..", Plan(steps=8, seed=4), easy, progress=False))
+    other = weights(learn(whole / "..", Plan(steps=8, seed=4), easy, False, PULSE))
     assert not np.array_equal(other, expected)
 
 

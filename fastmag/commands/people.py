@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import click
 
 from fastmag.commands.options import Numbers
@@ -87,11 +90,30 @@ def train() -> None:
 @click.option("--jobs", type=int, help="Processes that render; one per core by default.")
 def train_pulse(out, heads, jobs, **options) -> None:
     """Train the pulse network into the folder OUT. Stopped at any moment, the same command goes on from there."""
-    try:
-        from fastmag.export.train import Plan
-        from fastmag.export.train import train_pulse as learn
-    except ImportError as error:
-        raise InputError(f"training needs PyTorch ({error}): pip install 'fastmag[train]'") from error
+    trainer = _trainer("train")
     if options["seconds"] is None:
         options["seconds"] = 8.0 if options["split"] == "independent" else 50.0
-    click.echo(learn(out, Plan(heads=tuple(heads), **options), jobs).read_text())
+    click.echo(trainer.train_pulse(out, trainer.Plan(heads=tuple(heads), **options), jobs).read_text())
+
+
+@train.command("respiration")
+@click.argument("out", metavar="OUT")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--clips", type=int, default=900, show_default=True, help="Clips; every tenth judges.")
+@click.option("--seconds", type=float, default=10.0, show_default=True, help="Length of a clip.")
+@click.option("--steps", type=int, default=4000, show_default=True)
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--bf16", is_flag=True, help="Train in bfloat16: faster where the processor has it.")
+@click.option("--jobs", type=int, help="Processes that render; one per core by default.")
+def train_respiration(out, jobs, **options) -> None:
+    """Train the respiration network into the folder OUT. Stopped at any moment, the same command goes on from there."""
+    trainer = _trainer("respiration")
+    click.echo(trainer.train_respiration(out, trainer.RespirationPlan(**options), jobs).read_text())
+
+
+def _trainer(name: str) -> Any:
+    """A module of fastmag.export. Raises InputError without PyTorch."""
+    try:
+        return import_module(f"fastmag.export.{name}")
+    except ImportError as error:
+        raise InputError(f"training needs PyTorch ({error}): pip install 'fastmag[train]'") from error

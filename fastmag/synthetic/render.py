@@ -65,6 +65,7 @@ class Shot:
             own = np.random.default_rng([self.seed, 6])
             self.world = make_world(own, s.size, s.fps, self.person.melanin, self._air)
             self.person, self.camera = self.world.person(self.person), self.world.camera(self.camera)
+            self.motion = self.world.motion(self.motion)
         shown = self.camera.shown
         self.p, self.breath, self.yaw = wave[shown], self._air[shown], self.motion.yaw[shown]
         self._textures = [_thin(_linear(t, self.camera.gamma), self._step()) for t in self.person.textures]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastmag.synthetic.motion import rotation
+from fastmag.synthetic.motion import Motion, rotation
 from fastmag.synthetic.paint import tone
 from fastmag.synthetic.person import HEAD_RISE, RISE, Person
 from fastmag.synthetic.physiology import wander
@@ -18,19 +18,22 @@ PIVOT = np.array([0.0, -11.0, -2.5])  # about which the body turns, cm
 DISTANCE = 95.0  # of the camera, cm
 ROCKING_HZ = (0.18, 0.42)  # within the band of breaths
 APART_HZ = 0.05  # between a thing that rocks and the breath, at least
+SWAY = (0.0005, 0.003)  # parts of the frame's height, standard deviation
 SQUARE = 492  # pixels that sizes of motion are given for
 
 
 @dataclass(frozen=True)
 class World:
     """view (3, 3): turns the whole body; breathing (4,): how much shoulders, chest, belly and flanks move; scale and
-    centre: of the camera, in place of its own; capsules (n, K, 5), colours (K, 4), grains (K, s, s): see things.cover,
-    with places in parts of the frame's height and width."""
+    centre: of the camera, in place of its own; sway: the most that the whole body sways and comes nearer, in parts of
+    the frame's height; capsules (n, K, 5), colours (K, 4), grains (K, s, s): see things.cover, with places in parts of
+    the frame's height and width."""
 
     view: np.ndarray
     breathing: np.ndarray
     scale: float
     centre: tuple[float, float]
+    sway: float
     capsules: np.ndarray
     colours: np.ndarray
     grains: np.ndarray
@@ -38,6 +41,12 @@ class World:
     def camera(self, camera: Camera) -> Camera:
         """The camera, pointed where this world looks."""
         return replace(camera, scale=self.scale, centre=self.centre, aspect=1.0)
+
+    def motion(self, motion: Motion) -> Motion:
+        """The motion, with no more sway than there is to a sitting person: from anywhere, and close by, nothing tells
+        the sway of a whole body from its breath."""
+        calm = [np.minimum(1, self.sway / np.maximum(m.std(0), 1e-9)) for m in (motion.shift, motion.nearer)]
+        return replace(motion, shift=motion.shift * calm[0], nearer=motion.nearer * calm[1])
 
     def person(self, person: Person) -> Person:
         """The person, who breathes as in this world."""
@@ -60,9 +69,10 @@ def make_world(rng: np.random.Generator, size: tuple[int, int], fps: float, mela
     arms = [_arm(rng, n, fps, place, scale, melanin) for _ in range(rng.choice(3, p=[0.5, 0.3, 0.2]))]
     rocking = [_rocking(rng, n, fps, air) for _ in range(rng.choice(2, p=[0.4, 0.6]))]
     capsules, colours, grains = zip(*(rocking + arms), strict=True) if rocking or arms else ((), (), ())
+    sway = rng.uniform(*SWAY)
     if not capsules:
-        return World(view, breathing, scale, centre, np.zeros((n, 0, 5)), np.zeros((0, 4)), np.zeros((0, 1, 1)))
-    return World(view, breathing, scale, centre, np.stack(capsules, 1), np.stack(colours), np.stack(grains))
+        return World(view, breathing, scale, centre, sway, np.zeros((n, 0, 5)), np.zeros((0, 4)), np.zeros((0, 1, 1)))
+    return World(view, breathing, scale, centre, sway, np.stack(capsules, 1), np.stack(colours), np.stack(grains))
 
 
 def _view(rng: np.random.Generator) -> np.ndarray:

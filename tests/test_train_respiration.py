@@ -1,0 +1,171 @@
+"""Training the respiration network: what it is shown, what it learns, and that what is exported is what was learned."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from click.testing import CliRunner
+
+from fastmag.cli import cli
+from fastmag.errors import InputError
+from fastmag.export import respiration, respiration_data, train
+from fastmag.export.networks import FoldedRespiration, RespirationNet
+from fastmag.export.respiration import RESPIRATION, RespirationPlan, loss_of, train_respiration, turned, windows
+from fastmag.export.respiration_data import BreathFile
+from fastmag.kernels import cpu
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(respiration, "BATCH", 2)
+    monkeypatch.setattr(train, "REPORT", 10)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def easy() -> list[BreathFile]:
+    """Clips in whose lower half everything goes up and down with the breath; every other one breathes upside down."""
+    rng = np.random.default_rng(0)
+    clips = []
+    for index in range(6):
+        y = 0.3 * np.sin(0.2 * np.arange(60) + rng.uniform(0, 6)).astype(np.float32)
+        x = rng.normal(0, 0.3, (60, 4, 64, 64))
+        x[:, 2, 32:] += 6 * y[:, None, None]
+        sign = 1 if index % 2 else -1
+        clips.append(BreathFile(x.astype(np.float16), sign * y, np.array([0.0, -sign]), "A", index == 5))
+    return clips
+
+
+def picture(seed: int, shift: np.ndarray) -> np.ndarray:
+    """Smooth noise (T, 123, 123) that moves by shift (T, 2), right and down, in samples."""
+    rng = np.random.default_rng(seed)
+    n = 123
+    y, x = np.mgrid[:n, :n].astype(np.float64)
+    out = np.zeros((len(shift), n, n))
+    for _ in range(40):
+        kx, ky = rng.normal(0, 1.2, 2)
+        phase, size = rng.uniform(0, 6.28), rng.normal()
+        for t, (dx, dy) in enumerate(shift):
+            out[t] += size * np.cos(kx * (x - dx) + ky * (y - dy) + phase)
+    return (100 + 10 * out).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "flips", [(True, False, False), (False, True, False), (False, False, True), (True, True, True)]
+)
+def test_a_turned_input_is_that_of_a_turned_picture(flips):
+    way = np.array([0.15, -0.08])
+    small = picture(1, np.arange(3)[:, None] * way)
+    other = small
+    for flip, change in zip(flips, (lambda a: a[..., ::-1], lambda a: a[:, ::-1], lambda a: a.transpose(0, 2, 1)),
+                            strict=True):  # fmt: skip
+        other = change(other) if flip else other
+    x, real = (respiration_data.pooled(respiration_data.seen(np.ascontiguousarray(s), cpu)) for s in (small, other))
+    expected, turned_way = turned(torch.from_numpy(x), way, flips)
+    inside = (..., slice(8, -8), slice(8, -8))
+    assert np.corrcoef(expected.numpy()[inside].ravel(), real[inside].ravel())[0, 1] > 0.95
+    assert np.abs(real[inside]).max() > 0.5
+    straight, _ = turned(torch.from_numpy(x), way, [False] * 3)
+    assert np.corrcoef(straight.numpy()[inside].ravel(), real[inside].ravel())[0, 1] < 0.85
+    assert turned_way == pytest.approx({0: (-way[0], way[1]), 1: (way[0], -way[1]), 2: way[::-1]}.get(
+        flips.index(True) if sum(flips) == 1 else 3, (-way[1], -way[0])))  # fmt: skip
+
+
+def test_what_moves_is_labelled_in_pixels_of_the_square(tmp_path):
+    options = {"task": "A", "size": (246, 246), "depth": 4.0, "noise": 0.0, "texture_rows": 128, "antialias": 1}
+    x, y, way, task = respiration_data.make(5, 3.0, options)
+    assert (x.shape, x.dtype, y.shape, task) == ((29, 4, 64, 64), np.float16, (29,), "A")
+    assert way[1] < -3 and abs(way[0]) < 1.5  # .35 cm at about 10 pixels a cm, upwards
+    assert 1 < np.abs(y).max() < 10
+    lower = x[:, 2, 40:].astype(float).mean((1, 2))
+    assert np.corrcoef(lower, y)[0, 1] > 0.8
+    still = respiration_data.make(5, 3.0, options | {"depth": 0.0})[1]
+    assert not still.any()
+
+
+def test_the_data_are_the_same_again_and_vary(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    first, again = (respiration_data.render(folder, 5, 4, 3.0) for folder in (tmp_path / "one", tmp_path / "two"))
+    one, two = (respiration_data.load(path, 5, 4) for path in (first, again))
+    np.testing.assert_array_equal(one.x, two.x)
+    np.testing.assert_array_equal(one.y, two.y)
+    drawn = [respiration_data.settings(1, i) for i in range(200)]
+    assert 0.35 < np.mean([o["world"] == "any" for o in drawn]) < 0.65
+    assert 0.02 < np.mean([o["depth"] == 0.0 for o in drawn]) < 0.15
+    assert {o["size"][0] for o in drawn} == {246, 492}
+
+
+def test_it_learns_whatever_the_sign(easy, tmp_path, monkeypatch):
+    plan = RespirationPlan(steps=30, learning_rate=3e-3)
+    torch.manual_seed(plan.seed)
+    before = respiration.scores(RespirationNet(), easy, "cpu")["A"]
+    network = train.learn(tmp_path, plan, easy, False, RESPIRATION)
+    assert respiration.scores(network, easy, "cpu")["A"] > max(before, 0.9)
+    guess, truth = torch.randn(2, 20), torch.randn(2, 20)
+    torch.testing.assert_close(loss_of(guess, truth, 1.0), loss_of(guess, -truth, 1.0))
+    assert loss_of(truth, -truth, 0.0) > 1.5 + float(loss_of(truth, -truth, 1.0))
+    held = loss_of(torch.ones(2, 20), torch.zeros(2, 20), 1.0)
+    assert 0.1 < float(held) < 1  # no breath: only the size of y counts
+
+
+def test_a_batch_is_drawn_by_seed_and_step_alone(easy):
+    plan = RespirationPlan(seed=3)
+    x, y = windows(easy, plan, 7)
+    again, _ = windows(easy, plan, 7)
+    assert x.shape == (40, 4, 64, 64) and y.shape == (2, 20)
+    torch.testing.assert_close(x, again)
+    assert not torch.equal(x, windows(easy, plan, 8)[0])
+    assert x.abs().max() <= 10
+
+
+def test_selu_folds_into_elu_exactly():
+    torch.manual_seed(0)
+    network = RespirationNet((8, 8), 16).double()
+    for layer in network.body:
+        if hasattr(layer, "bias"):
+            torch.nn.init.normal_(layer.bias, std=0.3)
+    folded = FoldedRespiration(network)
+    x = 3 * torch.randn(5, 4, 128, 128, dtype=torch.float64)
+    with torch.no_grad():
+        expected = network(torch.nn.functional.avg_pool2d(x, 2)) * network.unit
+        torch.testing.assert_close(folded(x)[:, 0], expected, rtol=1e-12, atol=1e-12)
+    assert not any(isinstance(layer, torch.nn.SELU) for layer in folded.body)
+
+
+def test_one_command_renders_trains_and_writes_a_network(tmp_path):
+    out = tmp_path / "run"
+    asked = ["train", "respiration", str(out), "--clips", "11", "--seconds", "3", "--steps", "2", "--jobs", "2"]
+    result = CliRunner().invoke(cli, asked)
+    assert result.exit_code == 0, result.output
+    assert "fastmag train respiration OUT --seed 0 --clips 11 --seconds 3 --steps 2" in result.output
+    for name in ("respiration.onnx", "respiration_gradient.onnx", "respiration.md", "curve.csv", "curve.png"):
+        assert (out / name).stat().st_size > 0
+    network = RespirationNet()
+    network.load_state_dict(torch.load(out / "checkpoint.pt", weights_only=True)["mean"])
+    x = np.random.default_rng(1).normal(0, 2, (3, *network.shape)).astype(np.float32)
+    session = onnxruntime.InferenceSession(out / "respiration_gradient.onnx", providers=["CPUExecutionProvider"])
+    y, G = session.run(["y", "G"], {"X": x})
+    inputs = torch.from_numpy(x).requires_grad_()
+    expected = network(torch.nn.functional.avg_pool2d(inputs, 2)) * network.unit
+    expected.sum().backward()
+    np.testing.assert_allclose(y[:, 0], expected.detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(G, inputs.grad.numpy(), atol=1e-6)
+    operators = {node.op_type for node in onnx.load(out / "respiration.onnx").graph.node}
+    assert "Elu" in operators and "Selu" not in operators
+    with pytest.raises(InputError, match="another plan"):
+        train_respiration(out, RespirationPlan(clips=12, seconds=3, steps=2), jobs=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [({"steps": 0}, "steps must be"), ({"clips": 1}, "clips must"), ({"seconds": 2.0}, "seconds")]
+)
+def test_bad_plans_are_refused(options, said):
+    with pytest.raises(InputError, match=said):
+        RespirationPlan(**options)
