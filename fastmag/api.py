@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastmag import backends, deepmag, models, phase, respiration
+from fastmag import backends, deepmag, models, passes, phase, respiration
 from fastmag.baselines import evm, phase_evm, riesz, vam
 from fastmag.errors import DamagedVideo, InputError
 from fastmag.gradients import InputGradient
@@ -22,6 +22,9 @@ from fastmag.progress import Stages
 from fastmag.sources import ArraySink, ArraySource, FileSource, like, to_numpy
 from fastmag.video.media import check_fps
 from fastmag.vitals import WORDS, Measurement, measure_pulse, measure_respiration
+
+# Gradients a frame in the coherent form: y is read twice or so, at half a gradient each, and every third frame's slope.
+COHERENT_GRADIENTS = 1.2
 
 
 @dataclass(frozen=True)
@@ -86,20 +89,22 @@ def magnify(
 
 
 def measure(source, signal: str = "pulse", *, fps=None, backend: str = "auto", progress=False, roi=None,
-            model=None, passband=None) -> Measurement:  # fmt: skip
+            model=None, passband=None, provider: str = "auto", precision: str = "fp32") -> Measurement:  # fmt: skip
     """Read a signal from a video (a path, or frames (T, H, W, 3) uint8 with `fps`): its wave, rate and quality.
 
     signal: "pulse" or "respiration". roi: x, y, w, h in pixels. passband: hertz that the signal may have, by default
-    that of the method. Raises InputError when the input is wrong; warns (DamagedVideo) when the file breaks off.
+    that of the method. provider, precision: what computes the network (docs/gradient.md). Raises InputError when the
+    input is wrong; warns (DamagedVideo) when the file breaks off.
     """
     if signal not in READERS:
         raise InputError(f"signal must be one of {', '.join(READERS)}; got {signal!r}")
     kind, read = READERS[signal]
-    params = kind(roi=roi, model=model) if passband is None else kind(roi=roi, model=model, passband=passband)
+    given = {} if passband is None else {"passband": passband}
+    params = kind(roi=roi, model=model, provider=provider, precision=precision, **given)
     ops = backends.get(backend)
     clip = FileSource(source, fps, roi, 0) if _is_path(source) else ArraySource(to_numpy(source), _array_fps(fps), roi)
     with Stages(progress) as stages:
-        measured = read(clip, params, _network(params), ops, stages)
+        measured = read(clip, params, _network(params, clip), ops, stages)
     if clip.damage:
         warnings.warn(DamagedVideo(clip.damage), stacklevel=2)
     return measured
@@ -164,22 +169,37 @@ def _no_fps():
     raise InputError("frames in memory have no frame rate: pass fps, in frames a second")
 
 
-def _network(params: Pulse | Respiration) -> InputGradient:
+def _network(params: Pulse | Respiration, source) -> InputGradient:
     name, shape = ("pulse", (3, 36, 36)) if isinstance(params, Pulse) else ("respiration", phase.SHAPE)
     model = params.model or models.path(f"{name}_gradient")
-    return InputGradient(model, expect=shape, provider=params.provider, precision=params.precision)
+    work = _gradients(params, source)
+    return InputGradient(model, expect=shape, provider=params.provider, precision=params.precision, work=work)
+
+
+def _gradients(params: Pulse | Respiration, source) -> float | None:
+    """About how many gradients a run asks for, where the number of frames is known."""
+    rate = passes.TRAINED_FPS if isinstance(params, Pulse) else phase.ANALYSIS_FPS
+    each = (params.n_steps or 1) - 1 if params.form == "paper" else COHERENT_GRADIENTS
+    return source.n_frames * min(1.0, rate / source.fps) * each if source.n_frames else None
+
+
+def _by(network: InputGradient) -> str:
+    """A word where another than the CPU computed."""
+    return "" if network.provider == "cpu" else f"; network on {network}"
 
 
 def _pulse(source, sink, params: Pulse, ops, progress) -> Outcome:
-    count, sections, _ = deepmag.magnify_pulse(source, sink, params, _network(params), ops, progress)
+    network = _network(params, source)
+    count, sections, _ = deepmag.magnify_pulse(source, sink, params, network, ops, progress)
     rate, quality, message = describe(sections)
-    return Outcome(count, message, rate, quality)
+    return Outcome(count, message + _by(network), rate, quality)
 
 
 def _respiration(source, sink, params: Respiration, ops, progress) -> Outcome:
-    count, sections, _ = respiration.magnify_respiration(source, sink, params, _network(params), ops, progress)
+    network = _network(params, source)
+    count, sections, _ = respiration.magnify_respiration(source, sink, params, network, ops, progress)
     rate, quality, message = describe(sections, "respiration")
-    return Outcome(count, message, rate, quality)
+    return Outcome(count, message + _by(network), rate, quality)
 
 
 # From a signal to the method whose network reads it, and how

@@ -74,7 +74,7 @@ def params_of(method: str | None, preset: str | None, given: dict) -> Params:
 @click.option("--csv", "table", type=click.Path(), help="Write time, wave and rate to this file.")
 @click.option("--plot", type=click.Path(), help="Draw wave, rate and spectrum into this file (.png, .pdf, .svg).")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
-@fields_as_flags(("pulse", "respiration"), ("passband", "roi", "model"))
+@fields_as_flags(("pulse", "respiration"), ("passband", "roi", "model", "provider", "precision"))
 @with_common
 def measure(source, signal, table, plot, overwrite, fps, backend, **flags) -> None:
     """Read the pulse, or breathing, from the video IN: rate, quality, and with --csv and --plot the wave."""

@@ -113,7 +113,7 @@ def difference(engine: Engine, judge: Engine, shape: tuple[int, ...]) -> float:
     """How far an engine is off from another: the larger of the errors of y and of G.
 
     Each is relative, the median over random samples, and the median over the sizes of X at which the judge's gradient
-    is neither zero nor infinite. NaN counts as infinitely far.
+    is neither zero nor infinite; infinite where there is no such size, and for NaN.
     """
     random, errors = np.random.default_rng(0), []
     for size in SIZES:
@@ -125,7 +125,7 @@ def difference(engine: Engine, judge: Engine, shape: tuple[int, ...]) -> float:
             with np.errstate(all="ignore"):
                 off = np.median(np.linalg.norm(G - true, axis=1) / length)
                 errors.append(max(off, np.median(np.abs(y - true_y)) / spread if spread else 0.0))
-    return float(np.median(np.nan_to_num(errors, nan=np.inf))) if errors else 0.0
+    return float(np.median(np.nan_to_num(errors, nan=np.inf))) if errors else np.inf
 
 
 def seconds_each(engine: Engine, shape: tuple[int, ...]) -> float:
