@@ -14,12 +14,13 @@ from fastmag.errors import InputError
 from fastmag.export import rules_curves, rules_layers, rules_shape, rules_spatial  # noqa: F401  (they register rules)
 from fastmag.export.onnx_files import load, without_traces
 from fastmag.export.rules import RULES, SEVERAL_OUTPUTS
-from fastmag.export.tape import Cotangent, Shape, Tape, needed, refusal
+from fastmag.export.tape import Array, Cotangent, Shape, Tape, needed, refusal, size
 
 OLDEST_OPSET = 13
 # Operators whose output does not change with small changes of their input: the gradient stops there.
 FLAT = {"ArgMax", "ArgMin", "Ceil", "ConstantOfShape", "Equal", "Floor", "Greater", "GreaterOrEqual", "Less",
         "LessOrEqual", "Round", "Shape", "Sign", "Size"}  # fmt: skip
+MOST_ELEMENTS = 1 << 28  # of one tensor, a sample's or a weight's
 SHARED = 1024  # elements from which on a weight that can be computed from another one is not stored a second time
 
 
@@ -35,12 +36,11 @@ def gradient_model(forward: onnx.ModelProto | str | Path | bytes, share: bool = 
     """
     model = onnx.ModelProto()
     model.CopyFrom(load(forward))
-    if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
     without_traces(model)
     try:
+        model = _inlined(model)
         _rename(model.graph, *_ends(model))
-        _refuse_unsupported(_path(model.graph)[1])
+        _refuse_unsupported(*_path(model.graph)[:2])
         model = _with_shapes(model)
         tape, path = _tape(model)
     except (UnicodeDecodeError, LookupError) as error:  # names that are no text, types that do not exist
@@ -63,9 +63,10 @@ def _ends(model: onnx.ModelProto) -> tuple[str, str]:
             f"the model has opset {opset}, expected {OLDEST_OPSET} or later; use onnx.version_converter.convert_version"
         )
     if len(inputs) != 1 or len(graph.output) != 1 or inputs[0].name == graph.output[0].name:
+        listed = [", ".join(v.name for v in list(side)[:5]) or "none" for side in (inputs, graph.output)]
         raise InputError(
-            f"the model has {len(inputs)} inputs and {len(graph.output)} outputs, expected one of each; "
-            "export the part of the network between X (batch, ...) and y (batch, 1)"
+            f"the model has {len(inputs)} inputs ({listed[0]}) and {len(graph.output)} outputs ({listed[1]}), expected "
+            "one of each; export the part of the network between X (batch, ...) and y (batch, 1)"
         )
     kind = inputs[0].type.tensor_type
     shape = _shape(inputs[0])
@@ -124,7 +125,7 @@ def _tape(model: onnx.ModelProto) -> tuple[Tape, list[onnx.NodeProto]]:
     """A tape over the forward nodes that y needs, and those of them through which it depends on X."""
     graph = model.graph
     kept, path, reached = _path(graph)
-    constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    constants = {i.name: _weight(i) for i in graph.initializer}
     taken = reached | set(constants) | {name for node in graph.node for name in node.output}
     element = next(i for i in graph.input if i.name == "X").type.tensor_type.elem_type
     shapes = {v.name: _shape(v) for v in (*graph.value_info, *graph.input, *graph.output)}
@@ -142,19 +143,53 @@ def _tape(model: onnx.ModelProto) -> tuple[Tape, list[onnx.NodeProto]]:
     return tape, path
 
 
+def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the bodies of its functions in the places where they are called."""
+    try:
+        return onnx.inliner.inline_local_functions(model) if model.functions else model
+    except Exception as error:
+        raise _invalid(error) from error
+
+
+def _weight(tensor: onnx.TensorProto) -> Array:
+    try:
+        array = numpy_helper.to_array(tensor)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the model's weight {tensor.name!r} is damaged ({error}); export it again") from error
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise InputError(f"the model's weight {tensor.name!r} has values that are NaN; train the network again")
+    return array
+
+
 def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with the shape of every tensor that can be inferred, once ONNX finds it valid."""
     try:
         shaped = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
         onnx.checker.check_model(shaped)
-        return shaped
-    except Exception as error:  # the C++ side raises classes of its own
-        why = " ".join(str(error).split())[:200]
-        raise InputError(f"the model is not valid or its shapes do not fit ({why}); export it again") from error
+    except Exception as error:
+        raise _invalid(error) from error
+    graph = shaped.graph
+    for value in (*graph.value_info, *graph.input, *graph.output):
+        shape = _shape(value)
+        if size(n or 1 for n in shape) > MOST_ELEMENTS:
+            raise InputError(
+                f"the model has a tensor of the shape {_words(shape)} ({value.name!r}), expected at most "
+                f"{MOST_ELEMENTS:,} elements; use a smaller input"
+            )
+    return shaped
 
 
-def _refuse_unsupported(path: list[onnx.NodeProto]) -> None:
-    bad = [n for n in path if n.op_type not in RULES or n.domain not in ("", "ai.onnx")]
+def _invalid(error: Exception) -> InputError:
+    """What ONNX's C++ side, which raises classes of its own, said."""
+    why = " ".join(str(error).split())[:200]
+    return InputError(f"the model is not valid or its shapes do not fit ({why}); export it again")
+
+
+def _refuse_unsupported(kept: list[onnx.NodeProto], path: list[onnx.NodeProto]) -> None:
+    """InputError for nodes of a foreign domain, nodes with graphs inside, and those on the way that have no rule."""
+    inner = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+    bad = [n for n in kept if n.domain not in ("", "ai.onnx") or any(a.type in inner for a in n.attribute)]
+    bad += [n for n in path if n.op_type not in RULES and n not in bad]
     if bad:
         counts = Counter(f"{n.domain}.{n.op_type}".lstrip(".") for n in bad)
         first = bad[0].name or bad[0].output[0]
@@ -215,8 +250,7 @@ def _assemble(model: onnx.ModelProto, tape: Tape, g: Cotangent, share: bool) -> 
         nodes, "gradient", [x], [slope, model.graph.output[0]],
         [numpy_helper.from_array(tape.constants[name], name) for name in stored],
     )  # fmt: skip
-    result = helper.make_model(
-        graph, opset_imports=list(model.opset_import), ir_version=model.ir_version, producer_name="fastmag"
-    )
+    opsets = [o for o in model.opset_import if o.domain in ("", "ai.onnx")]
+    result = helper.make_model(graph, opset_imports=opsets, ir_version=model.ir_version, producer_name="fastmag")
     onnx.checker.check_model(result, full_check=True)
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
+from onnx import helper
 
 from fastmag.errors import InputError
+from fastmag.onnx_bytes import LARGEST, read, vet
 
 if TYPE_CHECKING:
     import torch
@@ -69,22 +72,80 @@ def save(model: onnx.ModelProto, path: str | Path) -> Path:
 
 
 def load(source: str | Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
-    """Read a model from a path or its bytes. Raises InputError if that is no ONNX model whose weights are inside."""
+    """Read a model from a path or its bytes; weights in files beside that path are put inside.
+
+    Raises InputError for what is no ONNX model, is not safe to run (see onnx_bytes.vet), or keeps weights elsewhere.
+    """
     if isinstance(source, onnx.ModelProto):
         return source
     name = "the model" if isinstance(source, bytes) else str(source)
+    content = source if isinstance(source, bytes) else read(source)
+    vet(content, name, outside=not isinstance(source, bytes))
     try:
-        content = source if isinstance(source, bytes) else Path(source).read_bytes()
         model = onnx.load_model_from_string(content)
-    except OSError as error:
-        raise InputError(f"cannot read {name}: {error.strerror}; give the path of an ONNX file") from error
     except Exception as error:  # protobuf's own exception class differs between its implementations
         raise InputError(f"{name} is not an ONNX model; export it again, e.g. with fastmag.export's to_onnx") from error
     if not model.graph.output:
         raise InputError(f"{name} is not an ONNX model with an output; export it again")
-    if any(i.data_location == onnx.TensorProto.EXTERNAL for i in model.graph.initializer):
-        raise InputError(f"{name} keeps its weights in another file; export it with external_data=False")
+    if not isinstance(source, bytes):
+        _take_in(model, Path(source))
     return model
+
+
+def _take_in(model: onnx.ModelProto, path: Path) -> None:
+    """Put weights that stand in other files of the model's folder into the model."""
+    room = LARGEST - model.ByteSize()
+    for tensor in _tensors(model):
+        if tensor.data_location != onnx.TensorProto.EXTERNAL:
+            continue
+        try:
+            data = _beside(path, tensor, room)
+        except (OSError, ValueError, OverflowError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{path}: cannot read the weight {tensor.name!r} from its file ({error})") from error
+        room -= len(data)
+        tensor.raw_data = data
+        tensor.ClearField("external_data")
+        tensor.ClearField("data_location")
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor of a model, at whatever depth."""
+    graphs, nodes = [model.graph], [node for function in model.functions for node in function.node]
+    while graphs or nodes:
+        if graphs:
+            graph = graphs.pop()
+            yield from graph.initializer
+            nodes += graph.node
+            continue
+        for a in nodes.pop().attribute:
+            yield from (a.t, *a.tensors) if a.HasField("t") else a.tensors
+            graphs += [a.g, *a.graphs] if a.HasField("g") else a.graphs
+
+
+def _beside(path: Path, tensor: onnx.TensorProto, room: int) -> bytes:
+    """The bytes of a tensor in another file, which must lie in the model's folder, links followed."""
+    told = {entry.key: entry.value for entry in tensor.external_data}
+    folder = path.parent.resolve()
+    file = (folder / told.get("location", "")).resolve()
+    if not file.is_relative_to(folder):
+        raise InputError(
+            f"{path} keeps the weight {tensor.name!r} outside its folder ({told['location']!r}); "
+            "put all files of a model into one folder"
+        )
+    if not file.is_file():
+        raise InputError(f"{path} keeps the weight {tensor.name!r} in {file.name!r}, which is missing: add that file")
+    width = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    offset, size = int(told.get("offset", 0)), math.prod(tensor.dims) * width
+    length = int(told.get("length", size))
+    if min(offset, length, *tensor.dims, 0) < 0 or length != size or offset + size > file.stat().st_size:
+        raise InputError(f"{path}: {file.name!r} does not hold the weight {tensor.name!r} as claimed; export it again")
+    if size > room:
+        raise InputError(f"{path} has more than 2 GB of weights, which one file cannot hold; use a smaller network")
+    with file.open("rb") as stream:
+        stream.seek(offset)
+        return stream.read(size)
 
 
 def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -8,7 +8,7 @@ import warnings
 import click
 
 from fastmag import __version__
-from fastmag.commands import judge, people, video
+from fastmag.commands import export, judge, people, video
 from fastmag.errors import DamagedVideo, InputError
 
 WRONG_INPUT = 2  # exit code
@@ -20,7 +20,9 @@ def cli() -> None:
     """Make subtle changes in video visible: a pulse, a breath, a vibration."""
 
 
-for command in (video.magnify, video.measure, people.render, people.train, judge.evaluate, video.doctor, video.demo):
+for command in (
+    video.magnify, video.measure, people.render, people.train, export.export, judge.evaluate, video.doctor, video.demo
+):  # fmt: skip
     cli.add_command(command)
 
 
