@@ -1,0 +1,130 @@
+"""The array layer under the kernels: CuPy on a GPU, NumPy in Numba's simulator (NUMBA_ENABLE_CUDASIM=1).
+
+Everything is done in the order of one stream, CuPy's current one, and nothing waits for it but `down`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numba import config, cuda
+from numpy.typing import DTypeLike, NDArray
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+
+if SIMULATED:
+    from scipy import fft
+
+    xp: Any = np
+
+    class Array(np.ndarray):
+        """Stands for an array in device memory, so that host arrays are told apart as they are on a GPU."""
+
+    class Exhausted(Exception):
+        """Stands for CuPy's OutOfMemoryError."""
+
+    class Lost(Exception):
+        """Stands for the errors of the driver."""
+else:
+    import cupy as xp
+    from cupy import ndarray as Array
+    from cupyx.scipy import fft
+    from numba.cuda.cudadrv.driver import CudaAPIError
+
+    Exhausted = xp.cuda.memory.OutOfMemoryError
+    Lost = (xp.cuda.driver.CUDADriverError, xp.cuda.runtime.CUDARuntimeError, CudaAPIError)
+
+
+def empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Any:
+    """A new array on the device, full of anything."""
+    return np.empty(shape, dtype).view(Array) if SIMULATED else xp.empty(shape, dtype)
+
+
+def full(shape: tuple[int, ...], value: float, dtype: DTypeLike) -> Any:
+    """A new array on the device, full of one value."""
+    made = empty(shape, dtype)
+    made[...] = value
+    return made
+
+
+def up(x: NDArray) -> Any:
+    """A copy of a host array on the device."""
+    return np.array(x, order="C").view(Array) if SIMULATED else xp.asarray(x, order="C")
+
+
+def down(x: Any, out: NDArray | None = None) -> NDArray:
+    """A copy of a device array on the host, or in `out`; waits for it."""
+    if out is None:
+        return np.array(x) if SIMULATED else xp.asnumpy(x)
+    np.copyto(out, down(x))
+    return out
+
+
+def handle(x: Any) -> Any:
+    """What a kernel is launched with: device arrays without the synchronisation that Numba would add."""
+    if isinstance(x, tuple):
+        return tuple(map(handle, x))
+    if not isinstance(x, Array):
+        return x
+    return x.view(np.ndarray) if SIMULATED else cuda.as_cuda_array(x, sync=False)
+
+
+def stream() -> Any:
+    """CuPy's current stream, as Numba takes it."""
+    return 0 if SIMULATED else cuda.external_stream(xp.cuda.get_current_stream().ptr)
+
+
+def release() -> None:
+    """Give back what the pool holds and nobody uses."""
+    if not SIMULATED:
+        xp.get_default_memory_pool().free_all_blocks()
+
+
+def overlap(x: Any, y: Any) -> bool:
+    """Whether two device arrays may share memory."""
+    return bool(xp.may_share_memory(x, y))
+
+
+@lru_cache(maxsize=128)
+def constants(make: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
+    """The arrays that make(*arguments) answers, on the device, as int32 and float32; copied there once."""
+    made = make(*arguments)
+    parts = made if isinstance(made, tuple) else (made,)
+    return tuple(up(part.astype(np.int32 if part.dtype.kind == "i" else np.float32)) for part in parts)
+
+
+def doubles(values: NDArray) -> Any:
+    """A small constant float64 array on the device, copied there once."""
+    return _doubles(np.ascontiguousarray(values, np.float64).tobytes(), values.shape)
+
+
+@lru_cache(maxsize=64)
+def _doubles(content: bytes, shape: tuple[int, ...]) -> Any:
+    return up(np.frombuffer(content).reshape(shape))
+
+
+def spectrum(frames: Any) -> Any:
+    """The half spectra of real frames (B, H, W), no scale."""
+    return _held(fft.rfft2(frames))
+
+
+def frames(spectra: Any, shape: tuple[int, int]) -> Any:
+    """The real frames (B, H, W) of half spectra, no scale."""
+    return _held(fft.irfft2(spectra, shape, norm="forward"))
+
+
+def forward(boxes: Any) -> Any:
+    """Complex transforms over the last two axes, no scale; the boxes may be spoilt."""
+    return _held(fft.fft2(boxes, overwrite_x=True))
+
+
+def inverse(boxes: Any) -> Any:
+    """The sums over exp(+i ...), no scale; the boxes may be spoilt."""
+    return _held(fft.ifft2(boxes, norm="forward", overwrite_x=True))
+
+
+def _held(x: Any) -> Any:
+    return x.view(Array) if SIMULATED else x

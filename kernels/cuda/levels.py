@@ -1,0 +1,113 @@
+"""Levels of Gaussian and Laplacian pyramids on the GPU (Burt and Adelson 1983)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import cuda
+from numpy.typing import NDArray
+
+from fastmag.errors import InputError
+from fastmag.kernels import plans
+from fastmag.kernels.cuda import _device as device
+from fastmag.kernels.cuda import _frames
+from fastmag.kernels.cuda._door import door, reading, writing
+from fastmag.kernels.cuda._jit import kernel, scalar
+from fastmag.kernels.cuda.resample import shrink
+
+_EDGE, _NEAR, _MIDDLE = (np.float32(w) for w in plans.BINOMIAL[:3])
+_EIGHTH, _QUARTERS, _HALF = np.float32(0.125), np.float32(0.75), np.float32(0.5)
+
+
+@scalar
+def _blurred(a, b, c, d, e):
+    return _EDGE * (a + e) + _NEAR * (b + d) + _MIDDLE * c
+
+
+@scalar
+def _down_column(x, rows, i, j):
+    """Column j of x blurred downwards around the row 2 i; rows are the mirrored indices."""
+    k = 2 * i
+    return _blurred(x[rows[k], j], x[rows[k + 1], j], x[rows[k + 2], j], x[rows[k + 3], j], x[rows[k + 4], j])
+
+
+@kernel("void(float32[:,::1], int32[::1], int32[::1], float32[:,::1])")
+def _shrink(x, rows, columns, out):
+    left, top = cuda.grid(2)
+    across, down = cuda.gridsize(2)
+    for i in range(top, out.shape[0], down):
+        for j in range(left, out.shape[1], across):
+            k = 2 * j
+            out[i, j] = _blurred(
+                _down_column(x, rows, i, columns[k]), _down_column(x, rows, i, columns[k + 1]),
+                _down_column(x, rows, i, columns[k + 2]), _down_column(x, rows, i, columns[k + 3]),
+                _down_column(x, rows, i, columns[k + 4]),
+            )  # fmt: skip
+
+
+@scalar
+def _enlarged(before, here, after, even):
+    """A sample of a line enlarged twice: on a sample of the line where even, else between two."""
+    return _EIGHTH * (before + after) + _QUARTERS * here if even else _HALF * (here + after)
+
+
+@scalar
+def _next(k, m, n):
+    """The sample after k of m, mirrored as the line of n points is that it is enlarged to."""
+    return min(k + 1, m - 1) if k + 1 < m or n % 2 == 0 else max(k - 1, 0)
+
+
+@scalar
+def _up_row(coarse, before, here, after, even, j):
+    return _enlarged(coarse[before, j], coarse[here, j], coarse[after, j], even)
+
+
+@kernel("void(float32[:,::1], float32[:,::1], float32, float32[:,::1])")
+def _enlarge(x, coarse, gain, out):
+    """out = gain * x + coarse enlarged."""
+    left, top = cuda.grid(2)
+    across, down = cuda.gridsize(2)
+    h, w = out.shape
+    m, n = coarse.shape
+    for y in range(top, h, down):
+        k = y // 2
+        before, after, even = k - 1 if k > 0 else min(1, m - 1), _next(k, m, h), y % 2 == 0
+        for x_ in range(left, w, across):
+            j = x_ // 2
+            p = _up_row(coarse, before, k, after, even, j - 1 if j > 0 else min(1, n - 1))
+            q = _up_row(coarse, before, k, after, even, j)
+            r = _up_row(coarse, before, k, after, even, _next(j, n, w))
+            out[y, x_] = gain * x[y, x_] + _enlarged(p, q, r, x_ % 2 == 0)
+
+
+@door()
+def downsample_gaussian(frame: NDArray, levels: tuple[int, int], out: NDArray | None = None) -> NDArray:
+    """As `fastmag.kernels.reference.downsample_gaussian`, float32; also of a batch (B, H, W, C)."""
+    frame = _frames.levels(frame)
+    if min(levels) < 0:
+        raise InputError(f"levels must be 0 or more; got {levels}: count halvings from the frame on")
+    down, across = (
+        device.constants(plans.gaussian_level, n, k) for n, k in zip(_frames.size(frame), levels, strict=True)
+    )
+    return shrink(frame, down, across, out)
+
+
+@door()
+def pyramid_down(x: NDArray, out: NDArray | None = None) -> NDArray:
+    """As `fastmag.kernels.reference.pyramid_down`, float32."""
+    x = reading(x)
+    h, w = x.shape
+    out = writing(out, (-(-h // 2), -(-w // 2)))
+    (rows,), (columns,) = (device.constants(plans.reflected, n, 2) for n in (h, w))
+    _shrink.plane(*out.shape, x, rows, columns, out)
+    return out
+
+
+@door()
+def pyramid_up_add(x: NDArray, coarse: NDArray, gain: float, out: NDArray | None = None) -> NDArray:
+    """As `fastmag.kernels.reference.pyramid_up_add`, float32."""
+    x, coarse = reading(x), reading(coarse)
+    if coarse.shape != (-(-x.shape[0] // 2), -(-x.shape[1] // 2)):
+        raise InputError(f"coarse must be half of x {x.shape}, rounded up; got {coarse.shape}: use pyramid_down")
+    out = writing(out, x.shape)
+    _enlarge.plane(*out.shape, x, coarse, np.float32(gain), out)
+    return out
