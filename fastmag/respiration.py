@@ -10,6 +10,7 @@ import numpy as np
 from fastmag import deepmag, passes, phase
 from fastmag.errors import InputError
 from fastmag.motion import agreement, paper
+from fastmag.motion.flow import flow
 from fastmag.motion.synthesis import Piece, synthesise
 from fastmag.motion.view import View
 from fastmag.motion.wave import Breath, breath
@@ -51,14 +52,14 @@ def magnify_respiration(
             check_room(len(spool) * paper.ROW_BYTES, "use a shorter clip, or the coherent form")
             with paper.changes(spool, fps, params, network, ops, progress) as change, sink:
                 pieces = paper.pieces(change, grid)
-                return synthesise(source, sink, view, pieces, None, params.levels, ops, progress), [], fps
+                return synthesise(source, sink, view, pieces, None, params.renders, ops, progress), [], fps
         y = velocity(spool, fps, network, ops, progress)
         found = breath(y, fps, params.passband, ops)
         sections: list[Section] = []
         pieces = coherent_pieces(spool, grid, fps, y, found, params, network, ops, sections)
         wave = (grid, params.gain * found.wave)
         with sink:
-            count = synthesise(source, sink, view, pieces, wave, params.levels, ops, progress)
+            count = synthesise(source, sink, view, pieces, wave, params.renders, ops, progress)
         return count, sections, fps
 
 
@@ -105,32 +106,30 @@ def velocity(spool: Spool, fps: float, network, ops: Ops, progress=passes.silent
 def observe(spool: Spool, start: int, stop: int, fps: float, network, ops: Ops) -> agreement.Motion:
     """The motion from frame `start` to before frame `stop`, and where the network looks at every third frame."""
     rate, count = np.float32(fps / phase.ANALYSIS_FPS), stop - start - 1
-    x, power = (np.empty((count, *phase.SHAPE), np.float32) for _ in range(2))
+    moved, power = np.empty((count, 2, *phase.SHAPE[1:]), np.float32), np.empty((count, *phase.SHAPE[1:]), np.float32)
     marked, shares = np.arange(0, count, MAP_STRIDE), []
     for low, high in batches(count):
         subbands = phase.analyse(spool.read(start + low, start + high + 1), ops)
-        x[low:high] = ops.phase_difference(subbands[1:], subbands[:-1])
-        power[low:high] = phase.energy(subbands, ops)
-        rows = marked[(marked >= low) & (marked < high)]
-        if len(rows):
-            here, weight = x[rows] * rate, power[rows] / (power[rows] + phase.NOISE**2)
-            slope = phase.through_gate(network(phase.gated(here, weight)), here, weight)
-            shares.append(ops.ascend_step(np.zeros_like(slope), slope, 1.0, "coherent"))
-    return agreement.Motion(x, power, np.concatenate(shares), marked)
+        moved[low:high], power[low:high] = flow(subbands, ops)
+        for row in marked[(marked >= low) & (marked < high)] - low:
+            x, weight = phase.network_input(subbands[row : row + 2], ops)
+            slope = phase.through_gate(network(phase.gated(x * rate, weight)), x * rate, weight)
+            shares.append(ops.ascend_step(np.zeros_like(slope), slope, 1.0, "coherent").mean(axis=1))
+    return agreement.Motion(moved, power, np.concatenate(shares), marked)
 
 
 def coherent_pieces(
     spool: Spool, grid: np.ndarray, fps: float, y: np.ndarray, found: Breath, params: Respiration, network, ops: Ops,
     sections: list[Section],
 ) -> Iterator[Piece]:  # fmt: skip
-    """Maps of the coherent form, section after section, each appended to `sections` when it is done."""
+    """Fields of the coherent form, section after section, each appended to `sections` when it is done."""
     spans, faded = deepmag.sections_of(len(spool), fps, SECTION_SECONDS, OVERLAP_SECONDS), None
     step = fps / agreement.KNOTS_PER_SECOND
     for k, (start, stop) in enumerate(spans):
         motion = observe(spool, start, stop, fps, network, ops)
         knots = np.arange(np.ceil(start / step), np.floor((stop - 1) / step) + 1) * step
         inside = slice(start, stop - 1)
-        maps, presence = agreement.maps_at(
+        maps, presence = agreement.fields_at(
             knots - start - 0.5, motion, found.velocity[inside], found.wave[inside], fps, params.passband, ops
         )
         del motion

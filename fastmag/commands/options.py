@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import click
 
-from fastmag.params import ACCELERATIONS, COMPATS, FILTERS, FORMS, LEVELS, PYRAMIDS, RULES
+from fastmag.params import ACCELERATIONS, COMPATS, FILTERS, FORMS, PYRAMIDS, RENDERINGS, RULES
 from fastmag.params.fields import PRECISIONS, PROVIDERS
 from fastmag.presets import METHODS
 
@@ -37,7 +37,7 @@ TYPES = {
     "strength": float, "level": int, "chroma": float, "fs": float, "compat": click.Choice(COMPATS),
     "frequency": float, "acceleration": click.Choice(ACCELERATIONS),
     "pyramid": click.Choice(list(PYRAMIDS)), "sigma": float, "attenuate": bool,
-    "levels": click.Choice(LEVELS), "lambda_c": float, "temporal": click.Choice(FILTERS),
+    "rendering": click.Choice(RENDERINGS), "lambda_c": float, "temporal": click.Choice(FILTERS),
     "rates": Numbers(float, "FAST,SLOW"),
 }  # fmt: skip
 

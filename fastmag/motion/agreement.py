@@ -1,8 +1,9 @@
-"""Where the body follows the breath, and how far: radians of phase per unit of the wave, element by element.
+"""Where the body follows the breath, and how far: pixels of displacement per pixel of the wave, place by place.
 
-Over a window that slides along the clip, the phase velocity of an element is regressed on y. The slope is kept where
-both agree (the squared correlation), where the network looks (its L1-normalised gradient), where the element moves in
-the passband rather than elsewhere, and where nothing moves fast.
+Over a window that slides along the clip, the motion of a place is regressed on y. Both components together: a shoulder
+that rises with the breath while the body turns agrees along the one direction. The slope is kept where both agree (the
+squared correlation), where the network looks (its L1-normalised gradient), where a share of the motion lies in the
+passband, and where nothing else moves fast.
 """
 
 from __future__ import annotations
@@ -11,57 +12,54 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmag import phase
 from fastmag.ops import Ops
 from fastmag.temporal import butterworth
 
-KNOTS_PER_SECOND = 2.0  # maps a second: they are smooth in time, the wave is not part of them
+KNOTS_PER_SECOND = 2.0  # fields a second: they are smooth in time, the wave is not part of them
 WINDOW_SECONDS, SPEED_SECONDS = 5.0, 0.5  # sigma of the Gaussians over time: of the regression, of the speed
-SMOOTH_X, SMOOTH_SHARE, SMOOTH_MAP = 1.5, 2.0, 2.0  # sigma in samples of the subband
-LARGEST_X, LARGEST_STEP = 1.0, 0.5  # radians from frame to frame, before and after smoothing
-AGREES, LOOKS, IN_BAND = (0.5, 0.8), (0.4, 0.8), (0.1, 0.25)  # of rho^2, of |J|, of in-band power: from 0 to 1
-BREATHES = (0.06, 0.14)  # pixels (root mean square) that trusted elements move with the wave: from no breath to one
-RADIAN = 2.0 * phase.SIDE / phase.SMALL / np.pi  # pixels of the network's square: a wavelength of 4 samples is 2 pi
-FAST = 0.35  # radians per 0.1 s at which a map has faded to 1/e
+SMOOTH_SHARE, SMOOTH_FIELD = 2.0, 2.0  # sigma in samples
+LARGEST_STEP = np.float32(1.3)  # pixels from frame to frame that breathing may take
+AGREES, LOOKS, IN_BAND = (0.5, 0.8), (0.4, 0.8), (0.03, 0.1)  # of rho^2, of |J|, of in-band power: from 0 to 1
+FAST = 2.5  # pixels per 0.1 s of other motion at which a field has faded to 1/e
+BREATHES = (0.06, 0.14)  # pixels (root mean square) that trusted places move with the wave: from no breath to one
 
 
 @dataclass(frozen=True)
 class Motion:
-    """What a section of a clip shows: X (T, 4, h, w), its energy A^2 (T, 4, h, w), and the network's L1-normalised
-    |dy/dX| (S, 4, h, w) at the rows `marked` (S,)."""
+    """What a section of a clip shows: the flow (T, 2, h, w), its energy (T, h, w), and the network's L1-normalised
+    |dy/dX| (S, h, w), the mean of the orientations, at the rows `marked` (S,)."""
 
-    x: np.ndarray
+    flow: np.ndarray
     power: np.ndarray
     share: np.ndarray
     marked: np.ndarray
 
 
-def maps_at(
+def fields_at(
     knots: np.ndarray, motion: Motion, y: np.ndarray, wave: np.ndarray, fps: float, passband, ops: Ops
 ) -> tuple[np.ndarray, float]:
-    """Radians per pixel of the wave, (K, 4, h, w) float32, at the rows `knots` (K,), and how surely there is a breath.
+    """Pixels per pixel of the wave, (K, 2, h, w) float32, at the rows `knots` (K,), and how surely there is a breath.
 
-    y (T,) and its integral, the wave (T,), are in the passband. Where no breath is found, the maps are 0.
+    y (T,) and its integral, the wave (T,), are in the passband. Where no breath is found, the fields are 0.
     """
-    count, sections = len(motion.x), butterworth(passband, fps)
+    count = len(motion.flow)
     wide, brief = (window(knots, np.arange(count), seconds * fps) for seconds in (WINDOW_SECONDS, SPEED_SECONDS))
+    slope, trust, other = regress(motion, y.astype(np.float32), butterworth(passband, fps), wide, brief, ops)
+    seen = over_time(brief, motion.power)
+    speed = ops.smooth_amplitude_weighted(other / (seen + np.float32(1e-3)), seen, SMOOTH_FIELD)
+    trust *= np.exp(-((speed * np.float32(fps / 10 / FAST)) ** 2))
     sparse = window(knots, motion.marked, WINDOW_SECONDS * fps)
-    steady = y.astype(np.float32)
-    maps = np.empty((len(knots), *motion.x.shape[1:]), np.float32)
-    moved = seen = np.float64(1e-12)
-    for k in range(motion.x.shape[1]):
-        x, power = (np.ascontiguousarray(part[:, k]) for part in (motion.x, motion.power))
-        share = over_time(sparse, ops.smooth_space(np.ascontiguousarray(motion.share[:, k]), SMOOTH_SHARE))
-        slope, trust = regress(x, power, steady, sections, wide, ops)
-        here = over_time(brief, power)
-        trust *= ramp(share, LOOKS) * still(x, power, here, brief, fps, ops)
-        maps[:, k] = ops.smooth_amplitude_weighted(slope * trust, here, SMOOTH_MAP)
-        weight = trust * here
-        moved = moved + (weight * slope * slope).sum(axis=(1, 2), dtype=np.float64)
-        seen = seen + weight.sum(axis=(1, 2), dtype=np.float64)
-    pixels = np.sqrt(moved / seen * (wide.astype(np.float64) @ wave**2)) * RADIAN
-    presence = ramp(pixels, BREATHES)
-    return maps * presence.astype(np.float32)[:, None, None, None], float(presence.mean())
+    trust *= ramp(over_time(sparse, ops.smooth_space(motion.share, SMOOTH_SHARE)), LOOKS)
+    fields = [ops.smooth_amplitude_weighted(slope[:, i] * trust, seen, SMOOTH_FIELD) for i in (0, 1)]
+    presence = breathes(slope, trust * seen, wide, wave)
+    return np.stack(fields, axis=1) * presence[:, None, None, None], float(presence.mean())
+
+
+def breathes(slope: np.ndarray, weight: np.ndarray, wide: np.ndarray, wave: np.ndarray) -> np.ndarray:
+    """How surely there is a breath around every knot (K,): by how far what is trusted moves with the wave."""
+    squares = (weight * (slope * slope).sum(axis=1)).sum(axis=(1, 2), dtype=np.float64)
+    share = squares / (weight.sum(axis=(1, 2), dtype=np.float64) + 1e-12)
+    return ramp(np.sqrt(share * (wide.astype(np.float64) @ wave**2)).astype(np.float32), BREATHES)
 
 
 def window(knots: np.ndarray, rows: np.ndarray, sigma: float) -> np.ndarray:
@@ -71,27 +69,31 @@ def window(knots: np.ndarray, rows: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def over_time(weights: np.ndarray, series: np.ndarray) -> np.ndarray:
-    """Weighted means (K, h, w) of a series (T, h, w)."""
+    """Weighted means (K, ...) of a series (T, ...)."""
     return (weights @ series.reshape(len(series), -1)).reshape(len(weights), *series.shape[1:])
 
 
-def regress(x, power, y, sections, wide, ops: Ops) -> tuple[np.ndarray, np.ndarray]:
-    """The slope of x on y around every knot, and how far it is to be trusted: both (K, h, w)."""
-    raw = ops.smooth_amplitude_weighted(np.clip(x, -LARGEST_X, LARGEST_X), power, SMOOTH_X)
-    total = over_time(wide, raw * raw)
-    band = ops.bandpass(np.clip(raw, -LARGEST_STEP, LARGEST_STEP), sections)
-    inside = over_time(wide, band * band)
+def regress(motion: Motion, y: np.ndarray, sections, wide, brief, ops: Ops) -> tuple[np.ndarray, ...]:
+    """The slope (K, 2, h, w) of the flow on y around every knot, how far it is to be trusted (K, h, w), and the speed
+    of all motion outside the passband, times energy (K, h, w)."""
+    band = ops.bandpass(np.clip(motion.flow, -LARGEST_STEP, LARGEST_STEP), sections)
     y_power = (wide @ (y * y))[:, None, None] + np.float32(1e-20)
     common = over_time(wide * y, band)
-    agreement = common * common / (y_power * inside + np.float32(1e-20))
-    return common / y_power, ramp(agreement, AGREES) * ramp(inside / (total + np.float32(1e-7)), IN_BAND)
+    strength = np.sqrt((common * common).sum(axis=1))
+    direction = common / (strength[:, None] + np.float32(1e-20))
+    inside, total = (along(direction, series, wide) for series in (band, motion.flow))
+    agreement = strength * strength / (y_power * inside + np.float32(1e-20))
+    trust = ramp(agreement, AGREES) * ramp(inside / (total + np.float32(1e-6)), IN_BAND)
+    band -= motion.flow
+    other = over_time(brief, np.sqrt(np.einsum("tchw,tchw->thw", band, band)) * motion.power)
+    return common / y_power[:, None], trust, other
 
 
-def still(x, power, here, brief, fps: float, ops: Ops) -> np.ndarray:
-    """1 where nothing moves fast around a knot, fading with the speed whichever way it goes: (K, h, w)."""
-    moved = over_time(brief, np.minimum(np.abs(x), np.float32(LARGEST_X)) * power)
-    speed = ops.smooth_amplitude_weighted(moved / (here + np.float32(1e-3)), here, SMOOTH_MAP)
-    return np.exp(-((speed * np.float32(fps / 10 / FAST)) ** 2))
+def along(direction: np.ndarray, series: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean squares (K, h, w), over a window, of a series (T, 2, h, w) along a direction (K, 2, h, w) of length 1."""
+    x, y = direction[:, 0], direction[:, 1]
+    xx, xy, yy = (over_time(weights, series[:, i] * series[:, j]) for i, j in ((0, 0), (0, 1), (1, 1)))
+    return x * x * xx + 2 * x * y * xy + y * y * yy
 
 
 def ramp(x: np.ndarray, limits: tuple[float, float]) -> np.ndarray:

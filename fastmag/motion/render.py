@@ -24,6 +24,13 @@ REACH = 5  # samples around a moving one that may change
 FAINT = 0.005  # radians at the network's scale that no eye will miss
 
 
+def phases_of(field: np.ndarray) -> np.ndarray:
+    """Phases (4, h, w) by which subbands turn where the picture moves by a field (2, h, w) of the square's pixels."""
+    turn = -2 * np.pi * phase.SMALL / (phase.PLAN.wavelength(0) * phase.SIDE)
+    directions = np.array([(np.cos(angle), np.sin(angle)) for angle in phase.PLAN.angles]) * turn
+    return np.tensordot(directions.astype(np.float32), field, 1)
+
+
 @dataclass(frozen=True)
 class Box:
     """Rows top..bottom and columns left..right of an upright picture of `size`."""
@@ -84,8 +91,9 @@ class Geometry:
         for axis, (start, step) in enumerate(zip(self.square[:2], self.step, strict=True)):
             found = np.flatnonzero(marks.any(axis=1 - axis))
             low, high = found[0] * step - MARGIN * self.scale, (found[-1] + 1) * step + MARGIN * self.scale
-            side = self.square[2]
-            ends += [start + max(0, int(low) // 16 * 16), start + min(side, -int(-high // 16) * 16)]
+            stop, size = start + self.square[2], self.size[axis]
+            low, high = (start + low) // 16 * 16, -(-(start + high) // 16) * 16  # whole samples of colour
+            ends += [int(max(start // 4 * 4, low)), int(min(stop if stop == size else -(-stop // 4) * 4, high, size))]
         return Box(self.size, *ends)
 
 
@@ -128,9 +136,9 @@ class Mover:
         after = (stop - at) / fade if stop < size else 1 + (size - at) / pad
         return 0.5 - 0.5 * np.cos(np.pi * np.clip(np.minimum(before, after), 0, 1))
 
-    def spread(self, field: np.ndarray) -> list[np.ndarray]:
-        """A map (4, h, w) of phases at the network's scale, as phases of every level that is moved."""
-        return [f * (down @ field @ across.T) for f, (down, across) in zip(self._factors, self._places, strict=True)]
+    def spread(self, phases: np.ndarray) -> list[np.ndarray]:
+        """Phases (4, h, w) at the network's scale, as phases of every level that is moved."""
+        return [f * (down @ phases @ across.T) for f, (down, across) in zip(self._factors, self._places, strict=True)]
 
     def __call__(self, luma: np.ndarray, deltas: Sequence[np.ndarray]) -> np.ndarray:
         """Changes of frames (B, height, width) whose phases turn by deltas, one (B, 4, h, w) a level."""

@@ -25,7 +25,7 @@ class View:
         self.picture, self._ops = picture, ops
         self.geometry = Geometry(picture.displayed, phase.working_square(*picture.displayed, picture.roi))
         top, left, side = self.geometry.square
-        self._square = self.window(Box(picture.displayed, top, top + side, left, left + side))
+        self._square = self.windows(Box(picture.displayed, top, top + side, left, left + side))[0]
         self._turns, self._top = picture.rotation // 90, (1 << picture.bits) - 1
         self._grey = np.float32(picture.to_rgb()[0].max(axis=1)[0] if picture.kind in ("rgb", "gbr") else self._scale())
         self.shape = (phase.SMALL, phase.SMALL)
@@ -34,10 +34,10 @@ class View:
         """Grey levels of 8 bits a unit of luma."""
         return float(self.picture.to_rgb()[0][0, 0])
 
-    def window(self, box: Box) -> tuple[slice, slice]:
-        """Where a box of the upright picture lies in the stored planes."""
+    def windows(self, box: Box) -> tuple[tuple[slice, slice], ...]:
+        """Where a box of the upright picture lies in each of the stored planes."""
         roi = (box.left, box.top, box.right - box.left, box.bottom - box.top)
-        return dataclasses.replace(self.picture, roi=roi).windows[0]
+        return dataclasses.replace(self.picture, roi=roi).windows
 
     def luma(self, planes: Planes, window: tuple[slice, slice]) -> np.ndarray:
         """The upright luma (h, w) float32 of a window of the planes, in their own units."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from fastmag.errors import InputError
 from fastmag.params import fields
 from fastmag.params.ascent import Ascent
 from fastmag.params.fields import flag
 
-LEVELS = ("all", "fast")
+RENDERINGS = ("warp", "phase", "phase-fast")
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,17 @@ class Respiration(Ascent):
     step_size: float | None = flag(None, "paper form: gamma of Eq. 1-3; 3.6e-3 by default")
     passband: tuple[float, float] = flag((0.16, 0.5), "hertz that breathing may have; 0.16,0.9 for a baby")
     model: str | None = flag(None, "an ONNX network of your own, X (batch, 4, 128, 128) -> y (batch, 1)")
-    levels: str = flag("all", "levels of the pyramid that move: all, or fast (without the finest: sooner done)")
+    rendering: str | None = flag(
+        None, "warp: pixels are shifted (coherent form); phase: phases are turned, as in the paper; phase-fast: coarser"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        fields.check_choice(self, "levels", LEVELS)
+        fields.check_choice(self, "rendering", RENDERINGS)
+        if self.form == "paper" and self.rendering == "warp":
+            raise InputError("rendering warp has no meaning in the paper form: choose phase or phase-fast")
+
+    @property
+    def renders(self) -> str:
+        """The rendering, that of the form where none was chosen."""
+        return self.rendering or ("warp" if self.form == "coherent" else "phase")
