@@ -58,8 +58,8 @@ def _assembled(network: onnx.ModelProto, passband: tuple[float, float]) -> onnx.
     y, share = _read(w, some, rate, network)
     change, presence = Chunk(Clock(w, some.size(0), rate), some, passband).change(y, share, alpha)
     magnified = _composed(w, frames, _in_between(w, change, frames.size(0), stride))
-    for value, name in ((magnified, "magnified"), (presence, "presence")):
-        w.nodes.append(helper.make_node("Identity", [value.name], [name]))
+    w.rename(magnified, "magnified")
+    w.rename(presence, "presence")
 
     picture = ["T", "H", "W", 3]
     graph = helper.make_graph(

@@ -61,6 +61,13 @@ class Writer:
         made = tuple(Value(self, n, gives or (first.kind if first is not None else FLOAT)) for n in names)
         return made if outputs > 1 else made[0]
 
+    def rename(self, value: Value, name: str) -> None:
+        """Call a value by a name of its own wherever it occurs."""
+        for node in self.nodes:
+            for names in (node.input, node.output):
+                names[:] = [name if known == value.name else known for known in names]
+        value.name = name
+
     def shape(self, *sizes: Operand) -> Value:
         """A shape (n,) of whole numbers and of whole-number values with one element."""
         parts = [s.reshape(1) if isinstance(s, Value) else self.constant([s], INT) for s in sizes]
