@@ -1,6 +1,8 @@
-"""Commands that judge: evaluate people, steps, curves, injected, clip."""
+"""Commands that judge: evaluate people, steps, curves, injected, waves, clip."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
@@ -27,6 +29,7 @@ def flags(*options):
     return decorate
 
 
+signal_of = click.option("--signal", type=click.Choice(["pulse", "respiration"]), default="pulse", show_default=True)
 model = click.option("--model", type=click.Path(), help="A network of your own.")
 length = click.option("--seconds", type=float, default=20.0, show_default=True, help="Of a clip.")
 size_of = click.option("--size", type=Numbers(int, "W,H"), default="658,492", show_default=True, help="Of a frame.")
@@ -41,7 +44,7 @@ results = flags(
 
 @evaluate.command("people")
 @click.argument("out", required=False, metavar="[OUT]")
-@click.option("--signal", type=click.Choice(["pulse", "respiration"]), default="pulse", show_default=True)
+@signal_of
 @click.option("--tasks", default="ABCD", show_default=True)
 @click.option("--people", type=int, default=5, show_default=True, help="People a task.")
 @click.option("--without", type=int, default=2, show_default=True, help="Clips a task without pulse, or breath.")
@@ -193,23 +196,62 @@ def _judge_all(jobs, out, asked, more, processes, json_file, csv_file, report=No
     kept = record.Record(out, asked, kind or judging.Row)
     rows = judging.evaluate(jobs, processes, kept, judging.Sayer(), judge or judging.judge_clip)
     if json_file:
-        record.write_json(json_file, rows, asked | more)
+        record.write_json(json_file, [row.flat() for row in rows], asked | more)
     if csv_file:
         record.write_csv(csv_file, rows)
     click.echo((report or tables.report)(rows))
 
 
+@evaluate.command("waves")
+@click.option("--people", type=int, default=20, show_default=True, help="People a task, A to D.")
+@click.option("--hard", type=int, default=40, show_default=True, help="People in the world that is hard for breathing.")
+@click.option("--seconds", type=float, default=20.0, show_default=True, help="Of a clip.")
+@click.option("--keep", type=click.Path(path_type=Path), help="A folder for what the network sees, to judge it again.")
+@click.option("--jobs", type=int, default=2, show_default=True, help="Processes, a core each.")
+@first
+@size_of
+@model
+def evaluate_waves(people, hard, seconds, keep, jobs, seed, size, model) -> None:
+    """How well breathing is read: the network, and the judge without one, on people who were not trained on."""
+    from fastmag.evaluation.breathing import waves
+    from fastmag.progress import Progress
+
+    render = {"seconds": seconds, "size": (size[1], size[0])}
+    clips = waves.asks(people, hard, BREATHING_SEED if seed is None else seed, render)
+    with Progress(len(clips), "read", unit="clip") as bar:
+        click.echo(waves.table(waves.judge_all(clips, model, jobs, keep, bar.step)))
+
+
 @evaluate.command("clip")
 @click.argument("source", metavar="IN")
 @click.argument("magnified", nargs=-1, required=True, metavar="OUT...")
+@signal_of
+@click.option("--passband", type=Numbers(float, "LOW,HIGH"), default="0.16,0.5", show_default=True,
+              help="Hertz that breathing may have.")  # fmt: skip
+@click.option("--json", "json_file", type=click.Path(), help="Write all figures to this file.")
 @click.option("--on", help="Boxes on the target, x0,y0,x1,y1;...; those of MIT's face.mp4 by default.")
 @click.option("--off", help="Boxes off the target.")
 @click.option("--rate", type=float, default=0.88, show_default=True, help="The target's rate in hertz.")
 @click.option("--channel", type=click.IntRange(0, 2), default=1, show_default=True, help="0 red, 1 green, 2 blue.")
-def evaluate_clip(source, magnified, on, off, rate, channel) -> None:
-    """Compare magnified versions of a clip with their source: gain, correlation, leak, PSNR, SSIM."""
-    from fastmag.evaluation import clips
+def evaluate_clip(source, magnified, signal, passband, json_file, on, off, rate, channel) -> None:
+    """Compare magnified versions of a clip with their source: gain, correlation, leak, PSNR, SSIM.
 
-    boxes = (clips.boxes(on) if on else clips.FACE.on, clips.boxes(off) if off else clips.FACE.off)
-    target = clips.Target(*boxes, rate, channel)
-    click.echo(clips.table((path, clips.judge_clip(source, path, target)) for path in magnified))
+    Breathing is looked for by itself, in patches of the picture; a pulse in the boxes --on and --off it.
+    """
+    import dataclasses
+
+    from fastmag.evaluation import clips, record
+    from fastmag.evaluation.breathing import clips as breathing
+
+    if signal == "respiration":
+        rows: list = [(path, breathing.judge_breathing(source, path, passband)) for path in magnified]
+        table, options = breathing.table(rows), {"passband": passband}
+    else:
+        boxes = (clips.boxes(on) if on else clips.FACE.on, clips.boxes(off) if off else clips.FACE.off)
+        target = clips.Target(*boxes, rate, channel)
+        rows = [(path, clips.judge_clip(source, path, target)) for path in magnified]
+        table, options = clips.table(rows), dataclasses.asdict(target)
+    if json_file:
+        flat = [{"clip": str(path)} | dataclasses.asdict(judged) for path, judged in rows]
+        record.write_json(json_file, flat, {"signal": signal, "source": str(source)} | options)
+    click.echo(table)
