@@ -52,7 +52,7 @@ class Record:
         self.rows = [row for row in self.rows if row.clip not in clips] + list(rows)
         if self._path is not None:
             with open(self._path, "a") as out:
-                out.writelines(json.dumps(plain(row)) + "\n" for row in rows)
+                out.writelines(json.dumps(plain(row.flat())) + "\n" for row in rows)
 
 
 def _read(path: Path, kind: type[Flat]) -> Iterable[Flat]:
@@ -68,23 +68,23 @@ def _read(path: Path, kind: type[Flat]) -> Iterable[Flat]:
     return found.values()
 
 
-def plain(row: Flat) -> dict:
-    """A row as JSON knows it: null where there is no figure, "inf" where there is no difference."""
+def plain(flat: dict) -> dict:
+    """Figures by name as JSON knows them: null where there is none, "inf" where there is no difference."""
     return {
         name: value if not isinstance(value, float) else None if value != value else "inf" if abs(value) == float("inf")
-        else value for name, value in row.flat().items()
+        else value for name, value in flat.items()
     }  # fmt: skip
 
 
-def write_json(path, rows: Sequence[Flat], options: dict) -> None:
-    """All figures, with what was asked for and the version that answered."""
+def write_json(path, rows: Sequence[dict], options: dict) -> None:
+    """All figures, each row's by name, with what was asked for and the version that answered."""
     record = {"fastmag": __version__, "options": options, "rows": [plain(row) for row in rows]}
     _write(path, json.dumps(record, indent=1) + "\n")
 
 
 def write_csv(path, rows: Sequence[Flat]) -> None:
     """One line a clip and method; empty where there is no figure."""
-    flat = [plain(row) for row in rows]
+    flat = [plain(row.flat()) for row in rows]
     text = io.StringIO()
     out = csv.DictWriter(text, list(flat[0]) if flat else ["clip"], lineterminator="\n")
     out.writeheader()

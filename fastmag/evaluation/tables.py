@@ -110,7 +110,7 @@ def table_1(rows: Sequence[Any], paper: Paper = PAPER_TABLE_1) -> str:
         decibel, alike = (dict(zip("ABCD", figures, strict=True)) for figures in (psnr, ssim))
         lines.append((f"{name} (paper)", *(f"{decibel[t]:.1f}" if t in decibel else "" for t in tasks),
                       *(f"{alike[t]:.3f}" if t in alike else "" for t in tasks), *("" for _ in tasks)))  # fmt: skip
-    for method in dict.fromkeys(row.method for row in rows):
+    for method in dict.fromkeys(row.method for row in rows if len(column([row], "psnr_source"))):
         of = {t: [r for r in rows if r.present and (r.task, r.method) == (t, method)] for t in tasks}
         lines.append((method, *(mean(of[t], "psnr_source", ".1f") for t in tasks),
                       *(mean(of[t], "ssim_source", ".4f") for t in tasks),
