@@ -73,6 +73,12 @@ def _openvino(network: Network, precision: str, threads: int) -> Engine:
     return OpenVino(network, precision, threads)
 
 
+def _cuda(network: Network, precision: str, threads: int) -> Engine:
+    from fastmag.providers.cuda import Cuda
+
+    return Cuda(network, precision, threads)
+
+
 def _onnx_runtime(name: str) -> Starter:
     def start_it(network: Network, precision: str, threads: int) -> Engine:
         from fastmag.providers.ort import OnnxRuntime
@@ -85,7 +91,7 @@ def _onnx_runtime(name: str) -> Starter:
 STARTERS: dict[str, Starter] = {
     "cpu": _onnx_runtime("cpu"),
     "openvino": _openvino,
-    "cuda": _onnx_runtime("cuda"),
+    "cuda": _cuda,
     "tensorrt": _onnx_runtime("tensorrt"),
 }
 

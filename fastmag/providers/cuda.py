@@ -1,0 +1,157 @@
+"""ONNX Runtime's CUDA provider on arrays in device memory: one stream, fixed shapes and addresses, and no waiting.
+
+Blocks are copied into one buffer of X that the session is bound to, zeros behind them; y and dy/dX come out of two
+more. All of it is queued on a stream that waits for the caller's and that the caller's waits for, so that the processor
+never waits in a whole ascent; only host arrays wait, for their result.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from fastmag.errors import InputError
+from fastmag.providers import Array, Network
+from fastmag.providers.ort import GPU_BLOCK, PROVIDERS, line, session
+
+PRECISIONS = {"fp32": "fp32", "bf16": "tf32"}  # no bfloat16 for a float32 graph: TensorFloat-32 is its fast mode
+FULL = ("allocat", "out of memory", "outofmemory", "alloc_failed")  # how a device says that its memory is full
+
+
+class Cuda:
+    """A network on the first GPU, for blocks of NumPy or CuPy arrays; results are where the block was.
+
+    samples is halved until a block fits into device memory. Raises InputError where not even one sample does.
+    """
+
+    threads, fixed = 1, True
+
+    def __init__(self, network: Network, precision: str, threads: int = 1) -> None:
+        try:
+            import cupy
+        except ImportError as error:
+            raise InputError("the provider cuda needs CuPy: pip install 'fastmag[cuda]'") from error
+        self._cupy, self._network = cupy, network
+        self.precision = PRECISIONS[precision]
+        self._stream = cupy.cuda.Stream(non_blocking=True)
+        self.samples = network.samples(*GPU_BLOCK)
+        while True:
+            try:
+                self._gradient = Bound(self, network.content, ("y", "G"))
+                self._gradient.run()
+                self._stream.synchronize()
+                return
+            except Exception as error:  # ONNX Runtime has a class for each of its error codes, and no common one
+                if not _is_full(error):
+                    raise
+                self._smaller(error)
+
+    def gradient(self, X: Array) -> tuple[Array, Array]:
+        y, G = self._answers(self._gradient, X)
+        return y, G
+
+    def predict(self, X: Array) -> Array:
+        return self._answers(self._forward, X)[0]
+
+    @cached_property
+    def _forward(self) -> Bound:
+        return Bound(self, self._network.prediction(), ("y",))
+
+    def _answers(self, bound: Bound, X: Array) -> list[Array]:
+        """What a session answers for up to `samples` samples."""
+        current, n = self._cupy.cuda.get_current_stream(), len(X)
+        self._stream.wait_event(current.record())
+        with self._stream:
+            bound.x[:n] = self._cupy.asarray(X)
+            bound.x[n:] = 0
+            bound.run()
+            # Copies: the next block overwrites the buffers.
+            found = [buffer[:n].copy() for buffer in bound.outputs]
+            found[0] = found[0].reshape(n)
+            if isinstance(X, np.ndarray) and not isinstance(X, self._cupy.ndarray):
+                return [self._cupy.asnumpy(x) for x in found]
+        current.wait_event(self._stream.record())
+        return found
+
+    def joined(self, parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+        """y and dy/dX of blocks that follow each other."""
+        y, G = (self._cupy.concatenate(ends) for ends in zip(*parts, strict=True))
+        return y, G
+
+    def options(self) -> dict[str, Any]:
+        """What the session is told: our stream, no search of minutes, memory in steps as asked for."""
+        return {
+            "device_id": 0,
+            "user_compute_stream": str(self._stream.ptr),
+            "cudnn_conv_algo_search": "HEURISTIC",
+            "use_tf32": int(self.precision == "tf32"),
+            "arena_extend_strategy": "kSameAsRequested",
+        }
+
+    def empty(self, shape: tuple[int, ...]) -> Any:
+        """A float32 buffer on the device, zeros."""
+        with self._stream:
+            return self._cupy.zeros(shape, np.float32)
+
+    @property
+    def name(self) -> str:
+        return self._network.name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._network.shape
+
+    def _smaller(self, error: Exception) -> None:
+        self._cupy.get_default_memory_pool().free_all_blocks()
+        if self.samples == 1 or self._network.batch is not None:
+            raise InputError(
+                f"the GPU is out of memory for {self._network.name} ({line(error)}): close what else runs on it, or "
+                "use the provider cpu"
+            ) from error
+        self.samples //= 2
+
+
+class Bound:
+    """A session whose input and outputs are buffers on the device, at the same addresses for good."""
+
+    def __init__(self, engine: Cuda, content: bytes, outputs: tuple[str, ...]) -> None:
+        self._session = session(content, engine.name, PROVIDERS["cuda"], engine.options())
+        self.x = engine.empty((engine.samples, *engine.shape))
+        self._binding = self._session.io_binding()
+        self._bind(self._binding.bind_input, self._session.get_inputs()[0].name, self.x)
+        ends = self._session.get_outputs()
+        self.outputs = []
+        for end in ends if len(ends) == 1 else sorted(ends, key=lambda end: outputs.index(end.name)):
+            rest = engine.shape if end.name == "G" else (1,) * (len(end.shape) - 1)
+            self.outputs.append(engine.empty((engine.samples, *rest)))
+            self._bind(self._binding.bind_output, end.name, self.outputs[-1])
+        self._options = ort.RunOptions()
+        self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+
+    def run(self) -> None:
+        """Queue one run: x to the outputs."""
+        self._session.run_with_iobinding(self._binding, self._options)
+
+    @staticmethod
+    def _bind(bind: Any, name: str, buffer: Any) -> None:
+        bind(name, "cuda", 0, np.float32, buffer.shape, buffer.data.ptr)
+
+
+class DeviceGradient:
+    """X (B, ...) float32 in device memory -> (y (B,), dy/dX), there too: what `fastmag.ascent.ascend` takes."""
+
+    def __init__(self, engine: Cuda) -> None:
+        self._engine = engine
+
+    def __call__(self, X: Any) -> tuple[Any, Any]:
+        step = self._engine.samples
+        parts = [self._engine.gradient(X[low : low + step]) for low in range(0, len(X), step)]
+        return parts[0] if len(parts) == 1 else self._engine.joined(parts)
+
+
+def _is_full(error: Exception) -> bool:
+    said = (type(error).__name__ + str(error)).lower()
+    return any(word in said for word in FULL)
