@@ -1,4 +1,4 @@
-"""Reverse rules of the smooth functions of one element, each written as its slope; and of Softmax."""
+"""Reverse rules of the smooth functions, each written as its slope; of Where, Softmax and the normalisations by X."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from onnx import helper
 
-from fastmag.export.rules import rule, step
+from fastmag.export.rules import affine, rule, step, unbroadcast
 from fastmag.export.tape import Cotangent, Tape, attribute, refusal
 
 
@@ -34,11 +35,19 @@ class Value:
     def __mul__(self, other: Value | float) -> Value:
         return self._with("Mul", other)
 
+    def __sub__(self, other: Value | float) -> Value:
+        return self._with("Sub", other)
+
     def __rsub__(self, other: float) -> Value:
         return self._with("Sub", other, swapped=True)
 
     def __rtruediv__(self, other: float) -> Value:
         return self._with("Div", other, swapped=True)
+
+    def mean(self, axes: list[int], count: int) -> Value:
+        """The mean over axes of `count` elements in all, which stay as 1."""
+        name = self.tape.add_constant(np.array(axes, np.int64), "axes")
+        return Value(self.tape, self.tape.emit("ReduceSum", self.name, name)) * (1 / count)
 
     def __pow__(self, exponent: float) -> Value:
         return self._with("Pow", exponent)
@@ -123,3 +132,48 @@ def softmax(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotange
     g = tape.applied(g)
     total = tape.emit("ReduceSum", tape.emit("Mul", g.name, y), tape.add_constant(np.array([axis]), "axes"))
     return {x: tape.times(Cotangent(tape.emit("Sub", g.name, total), np.ones(())), y, full=True)}
+
+
+@rule("Where")
+def where(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
+    """To each input where it was chosen."""
+    condition, *inputs = node.input
+    y = node.output[0]
+    chosen = tape.emit("Cast", condition, to=helper.np_dtype_to_tensor_dtype(tape.dtype))
+    result: dict[str, Cotangent] = {}
+    for name, share in zip(inputs, (chosen, affine(tape, chosen, -1, 1)), strict=True):
+        if name in tape.active:
+            whole = tape.shapes.get(condition) == tape.shapes.get(y) and condition not in tape.constants
+            part = unbroadcast(tape, tape.times(g, share, whole), y, name)
+            result[name] = tape.sum(result[name], part) if name in result else part
+    return result
+
+
+@rule("InstanceNormalization")
+def instance_normalization(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
+    x = node.input[0]
+    scale = tape.required_constant(node, 1, "scale")
+    axes = list(range(2, len(tape.shapes[x])))
+    return {x: _standardised(tape, node, g.scaled(scale.reshape(-1, *[1] * len(axes))), axes)}
+
+
+@rule("LayerNormalization")
+def layer_normalization(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
+    x = node.input[0]
+    rank = len(tape.shapes[x])
+    first = attribute(node, "axis", -1) % rank
+    if first == 0:
+        raise refusal(node, "it mixes the samples of a batch")
+    return {x: _standardised(tape, node, g.scaled(tape.required_constant(node, 1, "scale")), list(range(first, rank)))}
+
+
+def _standardised(tape: Tape, node: onnx.NodeProto, g: Cotangent, axes: list[int]) -> Cotangent:
+    """Of z = (x - mean) / s, s^2 the variance and epsilon: (g - mean g - z mean(z g)) / s."""
+    epsilon = attribute(node, "epsilon", float(np.float32(1e-5)))
+    count = math.prod(tape.fixed_shape(node, node.input[0])[axis - 1] for axis in axes)
+    x = Value(tape, node.input[0])
+    centred = x - x.mean(axes, count)
+    rate = ((centred * centred).mean(axes, count) + epsilon).of("Sqrt").of("Reciprocal")
+    z = centred * rate
+    slope = Value(tape, tape.applied(tape.spread_batch(g, node.output[0])).name)
+    return Cotangent(((slope - slope.mean(axes, count) - z * (z * slope).mean(axes, count)) * rate).name, np.ones(()))

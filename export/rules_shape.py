@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from onnx import helper
 
 from fastmag.export.rules import rule
 from fastmag.export.tape import Cotangent, Shape, Tape, attribute, refusal, size
@@ -13,6 +14,13 @@ from fastmag.export.tape import Cotangent, Shape, Tape, attribute, refusal, size
 def identity(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
     if len(node.input) > 2 and node.input[2] and np.any(tape.required_constant(node, 2, "training mode")):
         raise refusal(node, "it is in training mode")
+    return {node.input[0]: g}
+
+
+@rule("Cast")
+def cast(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
+    if attribute(node, "to") != helper.np_dtype_to_tensor_dtype(tape.dtype):
+        raise refusal(node, "it changes the precision")
     return {node.input[0]: g}
 
 

@@ -223,8 +223,34 @@ SMOOTH: dict[str, Case] = {
     ),
     "softmax": ((4, 5), lambda n: n.op("Softmax", "X", torch=lambda x: x.softmax(1), axis=1)),
 }  # fmt: skip
+
+
+def threshold(n: Net) -> str:
+    """What torch makes of a softplus: a straight line where x is large."""
+    large = n.op("Greater", "X", n.constant(0.5), torch=lambda x, c: x > c)
+    return n.op("Where", large, n.op("Expand", n.constant(2.0), ints(n, 1, 5), torch=lambda c: c.expand(1, 5)),
+                positive(n), torch=torch.where)  # fmt: skip
+
+
+EPSILON = float(np.float32(1e-3))
+NORMALISED: dict[str, Case] = {
+    "where": ((4, 5), lambda n: n.op("Where", n.constant(np.arange(5) % 2 == 0), "X", times(n, "X", "X"),
+                                     torch=lambda a, b: torch.where(torch.arange(5) % 2 == 0, a, b))),
+    "where it is large": ((4, 5), threshold),
+    "cast": ((4,), lambda n: n.op("Cast", "X", to=1, torch=lambda x: x)),
+    "instance normalisation": (
+        (3, 4, 5),
+        lambda n: n.op("InstanceNormalization", "X", n.weight(3), n.weight(3), epsilon=1e-3,
+                       torch=lambda x, w, b: F.instance_norm(x, weight=w, bias=b, eps=EPSILON)),
+    ),
+    "layer normalisation": (
+        (3, 4, 5),
+        lambda n: n.op("LayerNormalization", "X", n.weight(4, 5), n.weight(4, 5), axis=-2, epsilon=1e-3,
+                       torch=lambda x, w, b: F.layer_norm(x, (4, 5), w, b, EPSILON)),
+    ),
+}  # fmt: skip
 ROUGH = {"hard swish"}  # whose constants are float32 by their definition in ONNX
-CASES = TRANSPOSED | RESIZED | MOVED | SMOOTH
+CASES = TRANSPOSED | RESIZED | MOVED | SMOOTH | NORMALISED
 
 
 @pytest.mark.parametrize("name", CASES)
