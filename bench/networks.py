@@ -1,0 +1,87 @@
+"""Networks of ONNX files as torch modules, and how torch answers dy/dX of them: the rivals of `bench.gradient`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from fastmag.export.tape import attribute
+
+Slope = Callable[[np.ndarray], np.ndarray]
+
+
+def as_torch(path: Path) -> nn.Sequential:
+    """The network of a file as torch would have it; for chains of the layers that ours are made of."""
+    graph = onnx.load(path).graph
+    weights = {i.name: torch.tensor(numpy_helper.to_array(i).copy()) for i in graph.initializer}
+    layers = [_layer(node, [weights.get(name) for name in node.input]) for node in graph.node]
+    module = nn.Sequential(*layers).eval()
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    return module
+
+
+def _layer(node: onnx.NodeProto, given: list[torch.Tensor | None]) -> nn.Module:
+    weight = given[1] if len(given) > 1 else None
+    match node.op_type:
+        case "Conv":
+            assert weight is not None
+            out, into, *kernel = weight.shape
+            pads = attribute(node, "pads", [0, 0, 0, 0])
+            made = nn.Conv2d(into, out, tuple(kernel), tuple(attribute(node, "strides", [1, 1])), tuple(pads[:2]))
+        case "Gemm":
+            assert weight is not None
+            weight = weight if attribute(node, "transB", 0) else weight.T
+            made = nn.Linear(weight.shape[1], weight.shape[0])
+        case "AveragePool":
+            return nn.AvgPool2d(attribute(node, "kernel_shape"), attribute(node, "strides"))
+        case "Relu":
+            return nn.ReLU()
+        case "Elu":
+            return nn.ELU(attribute(node, "alpha", 1.0))
+        case "Reshape" | "Flatten":
+            return nn.Flatten()
+        case _:
+            raise ValueError(f"no torch layer for {node.op_type}")
+    made.weight.data, made.bias.data = weight, given[2]
+    return made
+
+
+def eager(module: nn.Module, dtype: torch.dtype = torch.float32, last: bool = False) -> Slope:
+    """dy/dX by autograd, in a dtype and memory layout (channels last or not)."""
+    layout = torch.channels_last if last else torch.contiguous_format
+    module = copy.deepcopy(module).to(dtype).to(memory_format=layout)
+
+    def slope(X: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(X).to(dtype).to(memory_format=layout).requires_grad_(True)
+        (G,) = torch.autograd.grad(module(x).sum(), x)
+        return G.contiguous().to(torch.float64 if dtype == torch.float64 else torch.float32).numpy()
+
+    return slope
+
+
+def compiled(module: nn.Module) -> Slope:
+    """torch.compile of the network, forward and backward, channels last."""
+    module = torch.compile(copy.deepcopy(module).to(memory_format=torch.channels_last))
+
+    def slope(X: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(X).to(memory_format=torch.channels_last).requires_grad_(True)
+        (G,) = torch.autograd.grad(module(x).sum(), x)
+        return G.contiguous().numpy()
+
+    return slope
+
+
+RIVALS: dict[str, Callable[[nn.Module], Slope]] = {
+    "torch eager": eager,
+    "torch channels last": lambda module: eager(module, last=True),
+    "torch compile": compiled,
+    "torch bf16": lambda module: eager(module, torch.bfloat16, last=True),
+}
