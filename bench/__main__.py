@@ -1,4 +1,4 @@
-"""python -m bench [run|kernels|pyramid|pipeline|render|table]: measure against rivals, or print the tables."""
+"""python -m bench [run|kernels|pyramid|pipeline|render|gradient|table]: measure against rivals, or print the tables."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).parent / "results"
 KERNELS, PIPELINE = RESULTS / "kernels-cpu.json", RESULTS / "pipeline-cpu.json"
 PYRAMID, RENDER = RESULTS / "pyramid-cpu.json", RESULTS / "render-cpu.json"
+GRADIENT = RESULTS / "gradient-cpu.json"
 
 
 def table(record: dict[str, Any]) -> str:
@@ -49,9 +50,9 @@ def table(record: dict[str, Any]) -> str:
 
 def measure_kernels(options: argparse.Namespace) -> None:
     """Time the kernels and write their record."""
-    from bench.cases import CASES
+    from bench import cases, views
 
-    _measure(KERNELS, options, CASES)
+    _measure(KERNELS, options, cases.CASES + views.CASES)
 
 
 def measure_pyramid(options: argparse.Namespace) -> None:
@@ -82,11 +83,20 @@ def measure_render(options: argparse.Namespace) -> None:
     update(RENDER, {**about(), **render.run(options.rounds)}, (), False)
 
 
+def measure_gradient(options: argparse.Namespace) -> None:
+    """Time dy/dX and the ascent on every provider and write their record."""
+    from bench import gradient
+
+    record = {**about(), **gradient.run(options.only, options.rounds, lambda line: print(line, flush=True))}
+    update(GRADIENT, record, ("network", "what", "batch", "threads"), bool(options.only), list(gradient.SHAPES))
+
+
 def tables() -> str:
     """All records as Markdown, as far as they are there."""
-    from bench import pipeline, render
+    from bench import gradient, pipeline, render
 
-    found = [(PIPELINE, pipeline.table), (KERNELS, table), (PYRAMID, table), (RENDER, render.table)]
+    found = [(PIPELINE, pipeline.table), (KERNELS, table), (PYRAMID, table), (RENDER, render.table),
+             (GRADIENT, gradient.table)]  # fmt: skip
     return "\n\n".join(show(json.loads(path.read_text())) for path, show in found if path.exists())
 
 
@@ -94,10 +104,13 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "command", nargs="?", choices=("run", "kernels", "pyramid", "pipeline", "render", "table"), default="run"
+        "command",
+        nargs="?",
+        choices=("run", "kernels", "pyramid", "pipeline", "render", "gradient", "table"),
+        default="run",
     )
     parser.add_argument(
-        "--only", nargs="*", default=[], metavar="WORDS", help="kernels whose name contains one of these"
+        "--only", nargs="*", default=[], metavar="WORDS", help="kernels whose name contains one of these, or networks"
     )
     parser.add_argument("--seconds", type=float, default=2.5, help="how long to time a kernel on one number of threads")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of the pipeline, rivals in turns")
@@ -110,6 +123,8 @@ def main() -> None:
         measure_pyramid(options)
     if options.command in ("run", "render"):
         measure_render(options)
+    if options.command in ("run", "gradient"):
+        measure_gradient(options)
     print(tables())
 
 

@@ -12,6 +12,7 @@ from scipy import signal
 from fastmag.kernels import cpu, reference
 
 PULSE = signal.butter(3, (0.7, 2.5), "bandpass", fs=30, output="sos")
+BREATH = signal.butter(1, 0.5, "lowpass", fs=30, output="sos")
 CELLS = (36, 36)
 RING = 96 << 20
 """Bytes of frames that take turns, so that a frame is not already in the cache as it never is in a video."""
@@ -100,6 +101,15 @@ def _series(rng: np.random.Generator) -> list[tuple]:
     return [(rng.normal(size=(1500, 3888)).astype(np.float32), PULSE)]
 
 
+def _running(rng: np.random.Generator) -> list[tuple]:
+    return [(rng.normal(size=(64, 307200)).astype(np.float32), BREATH, np.zeros((1, 2, 307200)))]
+
+
+def _moving(rng: np.random.Generator) -> list[tuple]:
+    field = rng.normal(0, 2, (2, 120, 160)).astype(np.float32)
+    return [(rng.integers(0, 256, (480, 640, 3), np.uint8), field, (1.5, 1.5), (4.0, 4.0))]
+
+
 def _maps(argument: float) -> Callable[[np.random.Generator], list[tuple]]:
     return lambda rng: [(rng.normal(size=(300, *CELLS)).astype(np.float32), argument)]
 
@@ -156,6 +166,7 @@ CASES = [
          "X is read and written and G read once from memory: it cannot be faster than 3/2 of a copy of X"),
     Case("band-pass 1500x3888", "bandpass", _series, ("SciPy",), 1e-6, (Target("SciPy", 5), Target("SciPy", 9, 2)),
          "30 float64 multiply-adds a sample both ways in 8 lanes are half of the time; the rest waits for memory"),
+    Case("forward filter 64x307200", "bandpass_forward", _running, ("SciPy",), 1e-6),
     Case("upsample + add 492x658x3", "upsample_add", _upsample(492, 658, 3), _ADDERS, 1e-4,
          (Target("OpenCV", 5), Target("copy", 0.5)), _CACHED),
     Case("upsample + add 1080x1920x3", "upsample_add", _upsample(1080, 1920, 3), _ADDERS, 1e-4,
@@ -168,6 +179,7 @@ CASES = [
     Case("pyramid up + add 480x640", "pyramid_up_add", _finer, ("OpenCV",), 1e-4),
     Case("luma 480x640x3", "luma", _luma, ("OpenCV",), 1e-4),
     Case("add a change 480x640", "add_change", _changes, ("OpenCV",), 1e-4),
+    Case("displace 480x640x3", "displace", _moving, ("OpenCV",), 1e-3),
     Case("smooth over time 300x36x36, 15", "smooth_time", _maps(15), ("SciPy",), 1e-6),
     Case("smooth over space 300x36x36, 1.2", "smooth_space", _maps(1.2), ("SciPy", "OpenCV"), 2e-6),
 ]  # fmt: skip

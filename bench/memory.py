@@ -62,14 +62,14 @@ def clip(folder: Path, minutes: float) -> Path:
 
 def once(name: str, path: Path) -> dict[str, float]:
     """Magnify the file in this process: frames written, seconds, and the peak of its memory in MiB."""
-    from fastmag import passes
+    from fastmag import columns, passes
     from fastmag.api import PIPELINES
     from fastmag.kernels import cpu
     from fastmag.sources import FileSource
     from fastmag.spool import Spool
     from fastmag.video import Writer
 
-    passes.Spool = functools.partial(Spool, budget=SMALL_SPOOL)  # type: ignore[misc, assignment]
+    columns.Spool = passes.Spool = functools.partial(Spool, budget=SMALL_SPOOL)  # type: ignore[misc, assignment]
     cpu.set_threads(1)
     params, source = methods()[name], FileSource(path, cache_bytes=SMALL_CACHE)
     began = time.process_time()

@@ -138,6 +138,31 @@ def scipy_bandpass(X: np.ndarray, sos: np.ndarray) -> Call:
     return lambda: signal.sosfiltfilt(sos, X, axis=0)
 
 
+@rival("SciPy", "bandpass_forward")
+def scipy_forward(X: np.ndarray, sos: np.ndarray, state: np.ndarray) -> Call:
+    from scipy import signal
+
+    before = state.astype(np.float32)  # or it would work in float64
+    return lambda: signal.sosfilt(sos.astype(np.float32), X, axis=0, zi=before)
+
+
+@rival("OpenCV", "displace")
+def opencv_remap(frame: np.ndarray, field: np.ndarray, offset: tuple, step: tuple) -> Call:
+    import cv2
+
+    y, x = (np.arange(n, dtype=np.float32) for n in frame.shape[:2])
+    out, places = (
+        np.empty_like(frame),
+        [np.broadcast_to(x, frame.shape[:2]), np.broadcast_to(y[:, None], (len(y), len(x)))],
+    )
+
+    def run() -> None:
+        maps = [at - cv2.resize(part, frame.shape[1::-1]) for at, part in zip(places, field, strict=True)]
+        cv2.remap(frame, *maps, cv2.INTER_CUBIC, dst=out, borderMode=cv2.BORDER_REPLICATE)
+
+    return run
+
+
 @rival("OpenCV", "upsample_add")
 def opencv_upsample(frame: np.ndarray, change: np.ndarray, low: int, high: int) -> Call:
     import cv2

@@ -31,7 +31,11 @@ def error(case: Case, inputs: tuple) -> float:
     else:
         exact, got = case.judge()(*fresh(inputs)), case.ours()(*fresh(inputs))
     if isinstance(got, tuple):
-        return max(float(np.abs(a - b).max()) for a, b in zip(got, exact, strict=True))
+        return max(_apart(a, b) for a, b in zip(got, exact, strict=True))
+    return _apart(got, exact)
+
+
+def _apart(got: np.ndarray, exact: np.ndarray) -> float:
     if got.dtype.kind in "fc":
         return float(np.abs(got - exact).max())
     apart = np.abs(got.astype(np.float64) - exact)

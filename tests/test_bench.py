@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import signal
 
-from bench import pyramid, records, rivals, runner
+from bench import pyramid, records, rivals, runner, views
 from bench.__main__ import table
 from bench.cases import CASES, Case, Target
 from bench.rivals_pyramid import TorchPyramid
@@ -80,7 +80,12 @@ def test_some_rows_measured_anew_leave_the_others_in_the_record(tmp_path, capsys
 
 
 def test_every_case_has_its_rivals_and_targets():
-    for case in [*CASES, *pyramid.CASES]:
+    cases = [*CASES, *views.CASES, *pyramid.CASES]
+    there_and_back = {"steerable_analysis", "steerable_synthesis"}
+    kernels = set(cpu.__all__) - {"threads", "set_threads", "bandpass_backward"}  # which is the forward one, mirrored
+    assert kernels - there_and_back <= {case.kernel for case in cases}, "every kernel has a row"
+    assert len({case.name for case in cases}) == len(cases)
+    for case in cases:
         assert callable(case.ours()) and callable(case.judge())
         assert all((name, case.kernel) in rivals.RIVALS for name in case.rivals)
         assert {target.rival for target in case.targets} <= set(case.rivals)
