@@ -41,6 +41,8 @@ SMALL: list[tuple[str, tuple, float]] = [
         (levels((6, 9), np.uint16, 1023), levels((6, 9), np.uint16, 1023), normal((2, 3), 0.2), -64.0, 64, 940),
         0,
     ),
+    ("displace", (levels((9, 17, 3)), normal((2, 3, 4), 3.0), (1.0, -2.0), (4.0, 3.5)), 1),
+    ("displace", (levels((3, 31), np.uint16, 1023), normal((2, 2, 2), 3.0), (0.0, 0.0), (4.0, 9.0), 1023), 1),
     ("luma", (levels((6, 9, 3), np.uint16), (0.299, 0.587, 0.114)), 1e-4),
     ("add_change", (levels((7, 5, 3)), normal((7, 5), 60.0), 16, 235), 0),
     ("add_change", (levels((7, 5, 3), np.uint16, 1023), normal((7, 5, 3), 300.0), 64, 940), 0),

@@ -8,6 +8,7 @@ frames take batches (B, H, W, C) of them as well.
 from fastmag.kernels.cuda.ascent import ascend_step
 from fastmag.kernels.cuda.changes import add_change, luma
 from fastmag.kernels.cuda.color import normalized_difference, undo_normalized_difference
+from fastmag.kernels.cuda.displace import displace
 from fastmag.kernels.cuda.levels import downsample_gaussian, pyramid_down, pyramid_up_add
 from fastmag.kernels.cuda.phase import accumulate_phase, amplitude, phase_difference, shift_phase
 from fastmag.kernels.cuda.resample import downsample_bicubic, upsample_add, upsample_scaled_add
@@ -24,6 +25,7 @@ __all__ = [
     "bandpass",
     "bandpass_backward",
     "bandpass_forward",
+    "displace",
     "downsample_bicubic",
     "downsample_gaussian",
     "luma",
