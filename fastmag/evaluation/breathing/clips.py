@@ -18,6 +18,7 @@ from fastmag.video import Reader, to_rgb
 
 BREATHES, ALIKE = 0.04, 0.7  # pixels with the clip's wave, and correlation with it: more, and a patch breathes
 QUIET = 0.02  # pixels with the clip's wave: less, and a patch is quiet
+SHORTEST = 25  # judged frames that the filter over time needs
 SIMILAR_EVERY = 5  # judged frames from one comparison of structure to the next
 
 
@@ -55,8 +56,8 @@ def judge_breathing(source, magnified, passband: tuple[float, float] = (0.16, 0.
     """Compare two files of one size in bounded memory. Raises InputError where they differ in size, are too short for
     the passband, or nothing breathes."""
     found = follow(source, magnified)
-    if len(found.source) < 2 * found.fps / passband[0]:
-        raise InputError(f"{source} is shorter than two breaths at {passband[0]:g} Hz: use a longer clip")
+    if len(found.source) < max(found.fps / passband[0], SHORTEST):
+        raise InputError(f"{source} is too short for breathing from {passband[0]:g} Hz: use a longer clip")
     before, after = (band(series, passband, found.fps) for series in (found.source, found.source + found.added))
     axis, wave = main_motion(before)
     own, out = (np.einsum("jnd,nd->jn", series, axis) for series in (before, after))
