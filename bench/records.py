@@ -11,7 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "pillow", "opencv-python-headless", "torch", "pyrtools", "plenoptic")
+PACKAGES = (
+    "numpy", "scipy", "numba", "llvmlite", "pillow", "opencv-python-headless", "torch", "pyrtools", "plenoptic",
+    "onnxruntime", "openvino",
+)  # fmt: skip
 
 
 def commit() -> str:

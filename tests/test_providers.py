@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from nets import Net, conv
 
-from fastmag import backends, models, providers
+from fastmag import backends, models, nvidia, providers
 from fastmag.errors import InputError, WrongProvider
 from fastmag.export.autodiff import gradient_model
 from fastmag.gradients import InputGradient
@@ -156,7 +156,7 @@ def test_precision(fakes: Any, off: float, taken: str) -> None:
         ({"provider": "abacus"}, "must be one of auto, cpu, openvino"),
         ({"precision": "fp8"}, "must be one of fp32, bf16, auto"),
         ({"precision": "bf16"}, "cpu has no bf16"),
-        ({"provider": "tensorrt"}, "tensorrt is not available.*onnxruntime-gpu"),
+        ({"provider": "tensorrt"}, "tensorrt is not available: .*install"),
     ],
 )
 def test_what_is_not_there(options: dict[str, str], words: str) -> None:
@@ -169,6 +169,7 @@ def test_what_is_not_there(options: dict[str, str], words: str) -> None:
 def test_a_listed_provider_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """ONNX Runtime takes the CPU in silence where CUDA does not start."""
     real = ort.InferenceSession
+    monkeypatch.setattr(nvidia, "why_not", lambda: None)
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["TensorrtExecutionProvider", "CPUExecutionProvider"])
     monkeypatch.setattr(ort, "InferenceSession", lambda *a, **_: real(*a, providers=["CPUExecutionProvider"]))
     with pytest.raises(InputError, match="TensorrtExecutionProvider did not start"):

@@ -101,9 +101,10 @@ def why_not(name: str) -> str | None:
     if name == "openvino":
         missing = importlib.util.find_spec("openvino") is None
         return "the package openvino is not installed: pip install 'fastmag[openvino]'" if missing else None
+    from fastmag import nvidia
     from fastmag.providers.ort import why_not_listed
 
-    return why_not_listed(name)
+    return (nvidia.why_not() if name in ("cuda", "tensorrt") else None) or why_not_listed(name)
 
 
 def start(name: str, network: Network, precision: str = "fp32", threads: int = 1) -> Engine:

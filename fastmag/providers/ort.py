@@ -1,4 +1,4 @@
-"""ONNX Runtime's CPU, CUDA and TensorRT providers."""
+"""ONNX Runtime's CPU and TensorRT providers, and what all of its providers share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def why_not_listed(name: str) -> str | None:
 
 
 class OnnxRuntime:
-    """A network as ONNX Runtime sessions: one-threaded runs side by side on the CPU, one run at a time on a GPU.
+    """A network as ONNX Runtime sessions: one-threaded runs side by side on the CPU, one run at a time on TensorRT.
 
     Side by side they scale with the cores (1.99x on two, where threads inside a run reach 1.5x).
     """
@@ -77,9 +77,6 @@ def _options(name: str, precision: str) -> tuple[str, dict[str, Any]]:
         if precision != "fp32":
             raise InputError(f"the provider cpu has no {precision}; take fp32, or provider openvino for bf16")
         return "fp32", {}
-    if name == "cuda":  # no bfloat16 for a float32 graph: TensorFloat-32 is its fast mode
-        tf32 = precision == "bf16"
-        return ("tf32" if tf32 else "fp32"), {"use_tf32": int(tf32), "cudnn_conv_algo_search": "HEURISTIC"}
     return precision, {"trt_bf16_enable": precision == "bf16"}
 
 
