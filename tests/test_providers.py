@@ -72,7 +72,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, float]]:
         for name in providers.NAMES[1:]:
             monkeypatch.setitem(providers.STARTERS, name, starter(name))
         monkeypatch.setattr(providers, "why_not", lambda name: None if name in ("cpu", *changes) else "none here")
-        monkeypatch.setattr(choice, "seconds_each", lambda engine, _: times[names.get(id(engine), "cpu fp32")])
+        monkeypatch.setattr(choice, "seconds_each", lambda engine, *_: times[names.get(id(engine), "cpu fp32")])
         return times
 
     return put
