@@ -62,6 +62,8 @@ def _ends(model: onnx.ModelProto) -> tuple[str, str]:
         raise InputError(
             f"the model has opset {opset}, expected {OLDEST_OPSET} or later; use onnx.version_converter.convert_version"
         )
+    if {o.name for o in graph.output} == {"G", "y"}:
+        raise InputError("the model is a gradient already (G and y); give the network that it was made of")
     if len(inputs) != 1 or len(graph.output) != 1 or inputs[0].name == graph.output[0].name:
         listed = [", ".join(v.name for v in list(side)[:5]) or "none" for side in (inputs, graph.output)]
         raise InputError(

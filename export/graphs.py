@@ -177,7 +177,8 @@ def _update(rule: str, dtype: Any, shape: list) -> tuple[list[onnx.NodeProto], d
 def _stamped(model: onnx.ModelProto, origin: str) -> bytes:
     """The model's file: checked, with fastmag's version and where it comes from in its metadata."""
     model.producer_name, model.producer_version = "fastmag", __version__
-    helper.set_model_props(model, {"fastmag_version": __version__, "source_sha256": origin})
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    helper.set_model_props(model, told | {"fastmag_version": __version__, "source_sha256": origin})
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
 
