@@ -13,11 +13,13 @@ from fastmag.errors import InputError
 from fastmag.evaluation import people, record
 from fastmag.evaluation.breathing import tables
 from fastmag.evaluation.breathing.cases import BACKGROUND, BETWEEN, HEAD, TORSO, BreathAsk, BreathCase
+from fastmag.evaluation.breathing.clips import judge_breathing
 from fastmag.evaluation.breathing.figures import BreathFigures
 from fastmag.evaluation.breathing.judging import NOTHING_READ, BreathRow, compare
 from fastmag.evaluation.breathing.methods import EVERY, alike, check_methods, gain_of, params_of
 from fastmag.evaluation.shifts import Patches
 from fastmag.presets import preset
+from fastmag.video import write_rgb
 
 SIZE, FPS, SWING = (120, 160), 5.0, 0.5  # the torso rises by so many pixels
 
@@ -184,6 +186,27 @@ def test_the_command_judges_keeps_and_goes_on(tmp_path):
     assert again.stdout == done.stdout and again.stderr == ""
     with pytest.raises(InputError, match="--split dependent"):
         CliRunner().invoke(cli, [*flags, "--split", "dependent"], catch_exceptions=False, standalone_mode=False)
+
+
+def test_a_real_clip_is_judged_where_it_breathes_and_where_it_is_quiet(case, tmp_path):
+    files = [tmp_path / name for name in ("in.mkv", "same.mkv", "out.mkv", "small.mkv")]
+    late = np.sin(2 * np.pi * 0.4 * np.arange(len(case.breath)) / FPS)
+    more = shown(case.kinds, 2 * SWING * case.breath, 0.1 * SWING * case.breath, 0.05 * late)
+    for path, frames in zip(files, (case.frames, case.frames, more, more[:, :60]), strict=True):
+        write_rgb(path, frames, FPS, lossless=True)
+    flags = ["evaluate", "clip", "--signal", "respiration", str(files[0]), *map(str, files[1:3])]
+    done = CliRunner().invoke(cli, [*flags, "--json", str(tmp_path / "all.json")], catch_exceptions=False)
+    same, out = json.loads((tmp_path / "all.json").read_text())["rows"]
+    assert done.exit_code == 0 and "same.mkv | 1.00 | 1.000 | 0.000 | 0.000 | inf |" in done.output
+    assert out["gain"] == pytest.approx(2, rel=0.03) and out["correlation"] > 0.99 and same["psnr"] == "inf"
+    assert out["rate"] == pytest.approx(15, abs=0.2) and out["breathing"] >= 16 and out["still"] >= 10
+    assert out["quiet"] == pytest.approx(0.05 / np.sqrt(2), rel=0.15)
+    with pytest.raises(InputError, match="differ in size"):
+        judge_breathing(files[0], files[3])
+    with pytest.raises(InputError, match="nothing breathes"):
+        judge_breathing(files[0], files[2], (0.8, 1.2))
+    with pytest.raises(InputError, match="too short"):
+        judge_breathing(files[0], files[2], (0.05, 0.5))
 
 
 def test_every_method_is_asked_for_by_default():

@@ -60,18 +60,20 @@ def judge_breathing(source, magnified, passband: tuple[float, float] = (0.16, 0.
         raise InputError(f"{source} is too short for breathing from {passband[0]:g} Hz: use a longer clip")
     before, after = (band(series, passband, found.fps) for series in (found.source, found.source + found.added))
     axis, wave = main_motion(before)
-    own, out = (np.einsum("jnd,nd->jn", series, axis) for series in (before, after))
+    unfiltered, own, out = (np.einsum("jnd,nd->jn", series, axis) for series in (found.source, before, after))
+    weights = wave @ own  # the filter bends a wave's ends, and with them its rate
     shared = np.linalg.norm(np.einsum("jnd,j->nd", before, wave), axis=1) / np.sqrt(len(wave))
     breathes = (shared >= BREATHES) & (np.abs(correlations(own, wave[:, None])) >= ALIKE)
     if not breathes.any():
         raise InputError(f"nothing breathes in {source} within {passband[0]:g}-{passband[1]:g} Hz: give --passband")
+    rate = 60 * mean_rate(unfiltered @ weights, found.fps, passband)
     lengths = np.sqrt((found.added**2).sum(-1).mean(0))[shared < QUIET]
     return RealBreath(
         float(np.median(out.std(0)[breathes] / own.std(0)[breathes])),
         float(np.median(correlations(own, out)[breathes])),
         float(np.sqrt((lengths**2).mean())) if len(lengths) else float("nan"),
         float(lengths.max()) if len(lengths) else float("nan"),
-        found.psnr, found.ssim, 60 * mean_rate(wave, found.fps, passband), int(breathes.sum()), len(lengths),
+        found.psnr, found.ssim, rate, int(breathes.sum()), len(lengths),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from fastmag.evaluation.breathing.cases import BreathCase
 from fastmag.gradients import InputGradient
 from fastmag.motion.lower_half import lower_half
 from fastmag.motion.view import View
-from fastmag.motion.wave import breath
+from fastmag.motion.wave import breath as breath_of
 from fastmag.params import Respiration
 from fastmag.sources import ArraySink, ArraySource
 
@@ -88,7 +88,7 @@ class Reader:
                                               passes.silent)  # fmt: skip
         with spool:
             y = respiration.velocity(spool, fps, self.network, self.ops) if by_network else self._lower(spool)
-        return self._compare(breath(y, fps, self.params.passband, self.ops).wave, fps, NAN)
+        return self._compare(breath_of(y, fps, self.params.passband, self.ops).wave, fps, NAN)
 
     def _lower(self, spool) -> np.ndarray:
         parts = []
@@ -109,7 +109,7 @@ class Reader:
         if not case.breathing:
             return BreathReading(NAN, rate, NAN, quality)
         times = np.arange(len(case.breath)) / case.fps
-        truth = np.interp(np.arange(len(wave)) / fps, times, case.breath)
-        truth = filtered(truth - truth.mean(), passband, fps, self.ops.bandpass)
+        breath = np.interp(np.arange(len(wave)) / fps, times, case.breath)
+        truth = filtered(breath - breath.mean(), passband, fps, self.ops.bandpass)
         correlation = abs(float(np.corrcoef(wave, truth)[0, 1])) if wave.any() else 0.0
-        return BreathReading(correlation, rate, abs(rate - 60 * mean_rate(truth, fps, passband)), quality)
+        return BreathReading(correlation, rate, abs(rate - 60 * mean_rate(breath, fps, passband)), quality)
