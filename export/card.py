@@ -151,10 +151,12 @@ def draw_curve(out: Path) -> None:
         rows = list(csv.DictReader(file))
     steps = [int(row["step"]) for row in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for task in [name for name in rows[0] if name not in ("step", "loss")]:
-        left.plot(steps, [float(row[task]) for row in rows], label=task)
+    kinds = [name for name in rows[0] if name not in ("step", "loss")]
+    for kind in kinds:
+        left.plot(steps, [float(row[kind]) for row in rows], label=kind)
     left.set(xlabel="step", ylabel="correlation with the truth, held-out people")
-    left.legend()
+    if kinds:
+        left.legend()
     right.plot(steps, [float(row["loss"]) for row in rows], color="black", lw=0.8)
     right.set(xlabel="step", ylabel="loss of a batch")
     figure.savefig(out / "curve.png", dpi=110)

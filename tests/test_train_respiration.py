@@ -141,10 +141,10 @@ def test_selu_folds_into_elu_exactly():
 
 def test_one_command_renders_trains_and_writes_a_network(tmp_path):
     out = tmp_path / "run"
-    asked = ["train", "respiration", str(out), "--clips", "11", "--seconds", "3", "--steps", "2", "--jobs", "2"]
+    asked = ["train", "respiration", str(out), "--clips", "4", "--seconds", "3", "--steps", "2", "--jobs", "2"]
     result = CliRunner().invoke(cli, asked)
     assert result.exit_code == 0, result.output
-    assert "fastmag train respiration OUT --seed 0 --clips 11 --seconds 3 --steps 2" in result.output
+    assert "fastmag train respiration OUT --seed 0 --clips 4 --seconds 3 --steps 2" in result.output
     for name in ("respiration.onnx", "respiration_gradient.onnx", "respiration.md", "curve.csv", "curve.png"):
         assert (out / name).stat().st_size > 0
     network = RespirationNet()
