@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from bench import change
 from bench.records import machine
 from fastmag import backends, models, providers
 from fastmag.ascent import ascend
@@ -166,7 +167,7 @@ def run(only: list[str], rounds: int, say: Callable[[str], None]) -> dict[str, A
                 rows.append(one)
                 said = ", ".join(f"{who} {t['times_eager']:.2f}" for who, t in one["times"].items())
                 say(f"{name} {one['what']}, batch {batch}, {threads} thread(s): {said}")
-    return {"rows": rows}
+    return {"rows": rows, "changes": change.run()}
 
 
 def table(record: dict[str, Any]) -> str:
@@ -178,6 +179,7 @@ def table(record: dict[str, Any]) -> str:
             if rows:
                 lines += ["", *_one_table(name, threads, rows)]
     where = record["machine"]
+    lines += ["", change.table(record["changes"])]
     versions = ", ".join(f"{k} {where['versions'][k]}" for k in ("onnxruntime", "openvino", "torch"))
     return "\n".join([*lines, "", f"{where['cpu']}, {where['cores']} cores, load {where['load']:.1f} while measuring; "
                       f"{versions}; commit {record['commit']}, {record['date']}."]).lstrip()  # fmt: skip
