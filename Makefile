@@ -2,6 +2,7 @@
 # make check               lint and type-check
 # make test                set up and run every test
 # make bench               time every kernel and the pipeline against the best rivals
+# make gpu                 tests, memory checks and timings on this machine's NVIDIA GPU; installs nothing
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,6 +20,9 @@ test: $(VENV)/test
 
 bench: $(VENV)/bench
 	$(BIN)/python -m bench
+
+gpu:
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m bench.gpu
 
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -39,4 +43,4 @@ $(VENV)/bench: $(BIN)/pip pyproject.toml
 clean:
 	rm -rf $(VENV) build dist *.egg-info
 
-.PHONY: demo check test bench clean
+.PHONY: demo check test bench gpu clean

@@ -1,9 +1,11 @@
-"""python -m bench [run|kernels|pyramid|pipeline|render|gradient|table]: measure against rivals, or print the tables."""
+"""python -m bench [run|kernels|pyramid|pipeline|render|gradient|cuda|table]: measure beside rivals, or print tables."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,12 +93,25 @@ def measure_gradient(options: argparse.Namespace) -> None:
     update(GRADIENT, record, ("network", "what", "batch", "threads"), bool(options.only), list(gradient.SHAPES))
 
 
+def measure_cuda(options: argparse.Namespace) -> None:
+    """Time kernels, gradient and analyses on this GPU and write their record into the folder OUT, or into results."""
+    from bench import cuda
+    from fastmag.errors import InputError
+
+    try:
+        record = cuda.run(options.only, lambda line: print(line, flush=True))
+    except InputError as reason:
+        raise SystemExit(str(reason)) from None
+    name = re.sub(r"[^a-z0-9]+", "-", record["device"]["gpu"].split(",")[0].lower()).strip("-")
+    update(Path(os.environ.get("OUT") or RESULTS) / f"cuda-{name}.json", record, (), False)
+
+
 def tables() -> str:
     """All records as Markdown, as far as they are there."""
-    from bench import gradient, pipeline, render
+    from bench import cuda, gradient, pipeline, render
 
     found = [(PIPELINE, pipeline.table), (KERNELS, table), (PYRAMID, table), (RENDER, render.table),
-             (GRADIENT, gradient.table)]  # fmt: skip
+             (GRADIENT, gradient.table), *((path, cuda.table) for path in RESULTS.glob("cuda-*.json"))]  # fmt: skip
     return "\n\n".join(show(json.loads(path.read_text())) for path, show in found if path.exists())
 
 
@@ -106,7 +121,7 @@ def main() -> None:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=("run", "kernels", "pyramid", "pipeline", "render", "gradient", "table"),
+        choices=("run", "kernels", "pyramid", "pipeline", "render", "gradient", "cuda", "table"),
         default="run",
     )
     parser.add_argument(
@@ -125,6 +140,8 @@ def main() -> None:
         measure_render(options)
     if options.command in ("run", "gradient"):
         measure_gradient(options)
+    if options.command == "cuda":
+        measure_cuda(options)
     print(tables())
 
 
