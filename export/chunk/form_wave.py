@@ -11,7 +11,7 @@ from fastmag.coherent.wave import HARMONICS, HOP, OVERSAMPLING, SPAN_SECONDS, WI
 
 Array = NDArray[Any]
 
-FILTER_SECONDS = 4.0  # of the band-pass's impulse response on either side
+FILTER_SECONDS = 4.0  # of the band-pass' impulse response on either side: what is cut off is 0.3 % of a series
 RESPONSE_BINS = 1024  # frequencies at which its response is taken
 TOOTH_HZ = 0.2  # half-width of the first tooth of the comb: a heart's rate wanders within a span
 GAP_NOISE = 1.5  # times the geometric mean of the power between teeth: 1.2 times its median

@@ -23,6 +23,9 @@ class Clock:
         count = (self.wide_high / fps * self.size.to(FLOAT) + SLACK).to(INT)
         self.tone = writer.range(1, count + 1)  # the frequencies (F,), in cycles of a span's spectrum
         self.hertz = self.tone.to(FLOAT) * (fps / self.size.to(FLOAT))
+        self.within = writer.range(0, self.span)
+        self._boxes: dict[float, Value] = {}
+        self._span_phases = self.phases(self.within)
 
     @property
     def wide_high(self) -> Value:
@@ -35,9 +38,12 @@ class Clock:
 
     def box(self, seconds: float) -> Value:
         """form_wave.box: (n, n)."""
+        if seconds in self._boxes:
+            return self._boxes[seconds]
         distance = (self.at.reshape(-1, 1) - self.at.reshape(1, -1)).apply("Abs")
         inside = (distance <= self.frames_of(seconds) // 2).to(FLOAT)
-        return inside / inside.sum(1, keep=True)
+        self._boxes[seconds] = inside / inside.sum(1, keep=True)
+        return self._boxes[seconds]
 
     def band(self, low: Operand, high: Operand) -> Value:
         """form_wave.band: (n, n)."""
@@ -89,13 +95,12 @@ class Clock:
     def comb(self, series: Value, rate: Value) -> Value:
         """form_wave.comb of witnesses (K, n): p (n,)."""
         w, n, hop = self.writer, self.span, self.hop
-        within = w.range(0, n)
-        window = 0.5 - 0.5 * (within.to(FLOAT) * (2 * np.pi) / n.to(FLOAT)).apply("Cos")
+        window = 0.5 - 0.5 * (self.within.to(FLOAT) * (2 * np.pi) / n.to(FLOAT)).apply("Cos")
         count = (self.n + n + hop - 1) // hop
-        at = (w.range(0, count) * hop).reshape(-1, 1) + within - n
+        at = (w.range(0, count) * hop).reshape(-1, 1) + self.within - n
         valid = ((at >= 0) & (at < self.n)).to(FLOAT)
         spans = series.take(at.within(0, self.n - 1), axis=1) * valid * window
-        cosine, sine = self.phases(within)
+        cosine, sine = self._span_phases
         kept = self._fused((spans @ cosine, spans @ sine), rate)
         wave = kept[0] @ cosine.transposed(1, 0) + kept[1] @ sine.transposed(1, 0)
         wave = wave * window * 2 / self.size.to(FLOAT)

@@ -70,6 +70,8 @@ class Writer:
 
     def shape(self, *sizes: Operand) -> Value:
         """A shape (n,) of whole numbers and of whole-number values with one element."""
+        if not any(isinstance(s, Value) for s in sizes):
+            return self.constant(sizes, INT)
         parts = [s.reshape(1) if isinstance(s, Value) else self.constant([s], INT) for s in sizes]
         return self.op("Concat", *parts, axis=0)
 

@@ -15,7 +15,7 @@ namespace fastmag {
 namespace {
 
 constexpr std::uint32_t kApi = ORT_API_VERSION < 21 ? ORT_API_VERSION : 21;  // later versions answer it too
-constexpr std::size_t kBatch = 64;                                          // samples of one ascent
+constexpr std::size_t kBatch = 64;                                           // samples of one ascent
 
 std::string number(double value) {
   std::array<char, 32> text{};
@@ -72,7 +72,8 @@ struct Runtime::State {
   // A session whose ends are as expected; `made_by` says what writes such a file.
   Ort::Session load(const std::string& model, const std::vector<End>& inputs, const End& output,
                     const std::string& made_by) const {
-    if (!std::ifstream(model, std::ios::binary)) throw Error("cannot read the model " + model + ": give the path of " + made_by);
+    if (!std::ifstream(model, std::ios::binary))
+      throw Error("cannot read the model " + model + ": give the path of " + made_by);
     Ort::SessionOptions options;
     options.SetIntraOpNumThreads(threads);
     options.SetLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);
@@ -92,8 +93,9 @@ struct Runtime::State {
 Runtime::Runtime(const std::string& library, int threads) : state_(std::make_unique<State>()) {
   if (threads < 0) throw Error("threads must be 0 (all cores) or more; got " + std::to_string(threads));
   state_->threads = threads;
-  const std::vector<std::string> names =
-      library.empty() ? std::vector<std::string>{"libonnxruntime.so.1", "libonnxruntime.so"} : std::vector<std::string>{library};
+  const std::vector<std::string> names = library.empty()
+                                             ? std::vector<std::string>{"libonnxruntime.so.1", "libonnxruntime.so"}
+                                             : std::vector<std::string>{library};
   std::string reason;
   for (const std::string& name : names) {
     state_->library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -123,12 +125,12 @@ std::string Runtime::version() const { return state_->base->GetVersionString(); 
 struct Magnifier::State {
   Ort::Session session{nullptr};
   MagnifyOptions options;
-  std::size_t bytes = 0;                  // of a frame
-  std::size_t chunk = 0, overlap = 0;     // frames
-  std::size_t least = 0;                  // frames that a chunk must have
-  std::size_t held = 0, fresh = 0;        // frames in `input`; those of them that no chunk has had yet
-  std::vector<std::uint8_t> input;        // a ring while it fills, oldest frame first when a chunk is run
-  std::vector<std::uint8_t> output, kept; // the last chunk, magnified; its last frames, which the next one fades from
+  std::size_t bytes = 0;                   // of a frame
+  std::size_t chunk = 0, overlap = 0;      // frames
+  std::size_t least = 0;                   // frames that a chunk must have
+  std::size_t held = 0, fresh = 0;         // frames in `input`; those of them that no chunk has had yet
+  std::vector<std::uint8_t> input;         // a ring while it fills, oldest frame first when a chunk is run
+  std::vector<std::uint8_t> output, kept;  // the last chunk, magnified; its last frames, which the next one fades from
   std::vector<float> presence;
   bool started = false, finished = false;
 
@@ -155,8 +157,8 @@ void Magnifier::State::open(const Runtime& runtime, const std::string& model) {
     throw Error(model + " does not say what it was made for: give " + made_by);
   }
   if (!(options.fps > 2 * high)) {
-    throw Error("fps must be above " + number(2 * high) + ", twice the passband's upper end; got " + number(options.fps) +
-                ": use a faster recording");
+    throw Error("fps must be above " + number(2 * high) + ", twice the passband's upper end; got " +
+                number(options.fps) + ": use a faster recording");
   }
   least = static_cast<std::size_t>(std::ceil(shortest * options.fps)) + 1;
 }
@@ -164,12 +166,14 @@ void Magnifier::State::open(const Runtime& runtime, const std::string& model) {
 void Magnifier::State::check() const {
   const auto& o = options;
   if (o.width < 1 || o.height < 1 || o.width > 65536 || o.height > 65536) {
-    throw Error("a frame must have 1 to 65536 pixels a side; got " + std::to_string(o.width) + "x" + std::to_string(o.height));
+    throw Error("a frame must have 1 to 65536 pixels a side; got " + std::to_string(o.width) + "x" +
+                std::to_string(o.height));
   }
   if (!(o.fps > 0 && o.fps <= 100000)) throw Error("fps must be above 0; got " + number(o.fps));
   if (!(o.alpha >= 0 && o.alpha <= 1e6)) throw Error("alpha must be a number from 0 on; got " + number(o.alpha));
   if (!(o.chunk_seconds > 0 && o.chunk_seconds * o.fps < 1e6)) {
-    throw Error("a chunk must be longer than 0 s and shorter than a million frames; got " + number(o.chunk_seconds) + " s");
+    throw Error("a chunk must be longer than 0 s and shorter than a million frames; got " + number(o.chunk_seconds) +
+                " s");
   }
   if (!(o.overlap_seconds >= 0 && o.overlap_seconds <= o.chunk_seconds / 2)) {
     throw Error("the overlap must be from 0 to half of a chunk (" + number(o.chunk_seconds / 2) + " s); got " +
@@ -201,7 +205,8 @@ void Magnifier::State::run(const Sink& sink, bool last) {
   const std::array<Ort::Value, 3> given = {tensor_of(input.data(), held * bytes, shape), tensor_of(&alpha, 1, {}),
                                            tensor_of(&fps, 1, {})};
   std::array<Ort::Value, 2> made = {tensor_of(output.data(), held * bytes, shape), tensor_of(&found, 1, {})};
-  session.Run(Ort::RunOptions{nullptr}, inputs.data(), given.data(), given.size(), outputs.data(), made.data(), made.size());
+  session.Run(Ort::RunOptions{nullptr}, inputs.data(), given.data(), given.size(), outputs.data(), made.data(),
+              made.size());
   presence.push_back(found);
 
   const std::size_t begin = started ? chunk - overlap - fresh : 0;
@@ -223,8 +228,8 @@ Magnifier::Magnifier(const Runtime& runtime, const std::string& model, const Mag
   s.chunk = static_cast<std::size_t>(std::lround(options.chunk_seconds * options.fps));
   s.overlap = std::min(static_cast<std::size_t>(std::lround(options.overlap_seconds * options.fps)), s.chunk / 2);
   if (s.chunk < s.least) {
-    throw Error("a chunk must have at least " + std::to_string(s.least) + " frames at " + number(options.fps) + " fps; got " +
-                std::to_string(s.chunk) + ": make it longer");
+    throw Error("a chunk must have at least " + std::to_string(s.least) + " frames at " + number(options.fps) +
+                " fps; got " + std::to_string(s.chunk) + ": make it longer");
   }
 }
 
@@ -271,9 +276,10 @@ struct Ascent::State {
 Ascent::Ascent(const Runtime& runtime, const std::string& model) : state_(std::make_unique<State>()) {
   State& s = *state_;
   const std::string made_by = "the ascent.onnx that fastmag export writes";
-  s.session = runtime.state().load(model, {{"step_size", ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, 0},
-                                           {"n_steps", ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64, 0}},
-                                   {"X_N", ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, 0}, made_by);
+  s.session = runtime.state().load(
+      model,
+      {{"step_size", ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, 0}, {"n_steps", ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64, 0}},
+      {"X_N", ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, 0}, made_by);
   Ort::AllocatorWithDefaultOptions allocator;
   for (std::size_t i = 0; i < s.session.GetInputCount(); ++i) {
     if (std::strcmp(s.session.GetInputNameAllocated(i, allocator).get(), "X") != 0) continue;
@@ -292,7 +298,8 @@ std::size_t Ascent::sample_size() const { return state_->size; }
 
 void Ascent::run(float* x, std::size_t samples, float step_size, std::int64_t n_steps) {
   State& s = *state_;
-  if (!(step_size >= 0 && std::isfinite(step_size))) throw Error("the step size must be a number from 0 on; got " + number(step_size));
+  if (!(step_size >= 0 && std::isfinite(step_size)))
+    throw Error("the step size must be a number from 0 on; got " + number(step_size));
   if (n_steps < 1) throw Error("n_steps must be at least 1; got " + std::to_string(n_steps));
   const std::array<const char*, 3> inputs = {"X", "step_size", "n_steps"};
   const char* output = "X_N";

@@ -48,8 +48,8 @@ struct MagnifyOptions {
 //
 // Chunks have N = round(chunk_seconds * fps) frames; each begins N - M after the last one, M = round(overlap_seconds *
 // fps), and the very last one covers the last N frames of the stream. Where a chunk takes over, M frames fade:
-// frame j = 0 .. M - 1 is (old * (M - j) + new * (j + 1)) / (M + 1), rounded half up. A stream of fewer than N frames is
-// one chunk. 2 N + M frames are held, whatever the length of the stream.
+// frame j = 0 .. M - 1 is (old * (M - j) + new * (j + 1)) / (M + 1), rounded half up. A stream of fewer than N frames
+// is one chunk. 2 N + M frames are held, whatever the length of the stream.
 class Magnifier {
  public:
   // frame: height * width * 3 bytes, RGB, as long as the call lasts.

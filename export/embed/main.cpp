@@ -1,12 +1,16 @@
 // fastmag-embed: raw frames in, magnified raw frames out; or the ascent on raw float32 samples. See docs/cpp.md.
+#include <cerrno>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <map>
+#include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fastmag_embed.h"
@@ -25,7 +29,7 @@ const char* const kUsage =
     "  --fps F          frames a second\n"
     "  --alpha A        the pulse grows (1 + A) times (10)\n"
     "  --chunk S        seconds that are looked at together (12); memory grows with it\n"
-    "  --overlap S      seconds over which one chunk fades into the next (4)\n"
+    "  --overlap S      seconds over which one chunk fades into the next (a third of a chunk)\n"
     "  --step-size G    gamma of the ascent\n"
     "  --steps N        N of the ascent: N - 1 updates\n"
     "  --runtime FILE   libonnxruntime.so, 1.21 or later (by default where the loader finds it)\n"
@@ -57,7 +61,8 @@ struct Arguments {
 
   int whole(const std::string& name, double otherwise = std::nan("")) const {
     const double value = number(name, otherwise);
-    if (value != std::floor(value) || std::fabs(value) > 1e9) throw fastmag::Error(name + " must be a whole number; got " + text(name));
+    if (value != std::floor(value) || std::fabs(value) > 1e9)
+      throw fastmag::Error(name + " must be a whole number; got " + text(name));
     return static_cast<int>(value);
   }
 };
@@ -82,15 +87,22 @@ Arguments parse(int count, char** given) {
   return arguments;
 }
 
-// A file, or a standard stream for "-".
+// A file, or a standard stream for "-". A regular file that is written appears whole, once it is closed.
 class File {
  public:
-  File(const std::string& path, bool write) : path_(path == "-" ? (write ? "standard output" : "standard input") : path) {
-    file_ = path == "-" ? (write ? stdout : stdin) : std::fopen(path.c_str(), write ? "wb" : "rb");
-    if (file_ == nullptr) throw fastmag::Error("cannot open " + path + ": " + std::strerror(errno));
+  File(const std::string& path, bool write)
+      : path_(path), shown_(path == "-" ? (write ? "standard output" : "standard input") : path) {
+    std::error_code none;
+    const auto status = std::filesystem::status(path, none);
+    whole_ = write && path != "-" && (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status));
+    file_ = path == "-" ? (write ? stdout : stdin) : std::fopen(on_disk().c_str(), write ? "wb" : "rb");
+    if (file_ == nullptr) throw fastmag::Error("cannot open " + shown_ + ": " + std::strerror(errno));
   }
   ~File() {
-    if (file_ != nullptr && file_ != stdout && file_ != stdin) std::fclose(file_);
+    if (file_ != nullptr && file_ != stdout && file_ != stdin) {
+      std::fclose(file_);
+      if (whole_) std::remove(on_disk().c_str());
+    }
   }
   File(const File&) = delete;
   File& operator=(const File&) = delete;
@@ -98,22 +110,25 @@ class File {
   // How many bytes came; fewer than asked for only at the end.
   std::size_t read(void* into, std::size_t bytes) {
     const std::size_t count = std::fread(into, 1, bytes, file_);
-    if (count < bytes && std::ferror(file_) != 0) throw fastmag::Error("cannot read " + path_ + ": " + std::strerror(errno));
+    if (count < bytes && std::ferror(file_) != 0)
+      throw fastmag::Error("cannot read " + shown_ + ": " + std::strerror(errno));
     return count;
   }
   void write(const void* from, std::size_t bytes) {
     if (std::fwrite(from, 1, bytes, file_) < bytes) fail();
   }
   void close() {
-    FILE* file = file_;
-    file_ = nullptr;
-    if ((file == stdout ? std::fflush(file) : std::fclose(file)) != 0) fail();
+    if (std::fflush(file_) != 0) fail();
+    if (file_ != stdout && std::fclose(std::exchange(file_, nullptr)) != 0) fail();
+    if (whole_ && std::rename(on_disk().c_str(), path_.c_str()) != 0) fail();
   }
 
  private:
-  [[noreturn]] void fail() const { throw fastmag::Error("cannot write " + path_ + ": " + std::strerror(errno)); }
-  std::string path_;
-  FILE* file_;
+  [[noreturn]] void fail() const { throw fastmag::Error("cannot write " + shown_ + ": " + std::strerror(errno)); }
+  std::string on_disk() const { return whole_ ? path_ + ".part" : path_; }
+  std::string path_, shown_;
+  bool whole_ = false;
+  FILE* file_ = nullptr;
 };
 
 std::string place(const Arguments& arguments, std::size_t at) {
@@ -130,7 +145,7 @@ void magnify(const Arguments& arguments) {
   options.fps = arguments.number("--fps");
   options.alpha = arguments.number("--alpha", options.alpha);
   options.chunk_seconds = arguments.number("--chunk", options.chunk_seconds);
-  options.overlap_seconds = arguments.number("--overlap", options.overlap_seconds);
+  options.overlap_seconds = arguments.number("--overlap", options.chunk_seconds / 3);
   const fastmag::Runtime runtime(arguments.text("--runtime"), arguments.whole("--threads", 0));
   fastmag::Magnifier magnifier(runtime, arguments.words[1], options);
   File in(place(arguments, 2), false), out(place(arguments, 3), true);
@@ -139,8 +154,8 @@ void magnify(const Arguments& arguments) {
   std::size_t frames = 0, came = 0;
   for (; (came = in.read(frame.data(), frame.size())) == frame.size(); ++frames) magnifier.push(frame.data(), sink);
   if (came > 0) {
-    throw fastmag::Error("the input ends within frame " + std::to_string(frames) + " (" + std::to_string(came) + " of " +
-                         std::to_string(frame.size()) + " bytes): is --size right?");
+    throw fastmag::Error("the input ends within frame " + std::to_string(frames) + " (" + std::to_string(came) +
+                         " of " + std::to_string(frame.size()) + " bytes): is --size right?");
   }
   magnifier.finish(sink);
   out.close();
