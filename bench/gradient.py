@@ -179,7 +179,8 @@ def table(record: dict[str, Any]) -> str:
             if rows:
                 lines += ["", *_one_table(name, threads, rows)]
     where = record["machine"]
-    lines += ["", change.table(record["changes"])]
+    if "changes" in record:
+        lines += ["", change.table(record["changes"])]
     versions = ", ".join(f"{k} {where['versions'][k]}" for k in ("onnxruntime", "openvino", "torch"))
     return "\n".join([*lines, "", f"{where['cpu']}, {where['cores']} cores, load {where['load']:.1f} while measuring; "
                       f"{versions}; commit {record['commit']}, {record['date']}."]).lstrip()  # fmt: skip

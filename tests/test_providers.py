@@ -123,9 +123,9 @@ def test_auto_stays_on_the_cpu_for_little(fakes: Any, monkeypatch: pytest.Monkey
     assert InputGradient(small(), threads=1, provider="auto").provider == "cpu"
     times["openvino fp32"] = 0.1
     monkeypatch.setattr(choice, "_taken", {})
-    assert InputGradient(small(), threads=1, provider="auto", work=4).provider == "openvino"
+    assert InputGradient(small(), threads=1, provider="auto", work=9).provider == "openvino"
     monkeypatch.setitem(providers.STARTERS, "openvino", None)
-    assert InputGradient(small(), threads=1, provider="auto", work=2).provider == "cpu"
+    assert InputGradient(small(), threads=1, provider="auto", work=7).provider == "cpu"
 
 
 def test_auto_measures_once(fakes: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ AUTO_LIMIT = 0.1
 
 # What another provider has to be worth before `auto` leaves the CPU, and the seconds of work on the CPU under which it
 # does not look: loading and compiling takes OpenVINO 0.8 s and CUDA several.
-MARGIN, WORTH_SECONDS, MEASURED_SECONDS = 1.15, 3.0, 0.05
+MARGIN, WORTH_SECONDS, MEASURED_SECONDS = 1.15, 8.0, 0.05
 ON_PROCESSOR = ("cpu", "openvino")
 
 
