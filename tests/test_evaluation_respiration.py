@@ -12,7 +12,7 @@ from fastmag.cli import cli
 from fastmag.errors import InputError
 from fastmag.evaluation import people, record
 from fastmag.evaluation.breathing import tables
-from fastmag.evaluation.breathing.cases import BACKGROUND, BETWEEN, HEAD, TORSO, BreathAsk, BreathCase
+from fastmag.evaluation.breathing.cases import BACKGROUND, BESIDE, BETWEEN, HEAD, TORSO, BreathAsk, BreathCase
 from fastmag.evaluation.breathing.clips import judge_breathing
 from fastmag.evaluation.breathing.figures import BreathFigures
 from fastmag.evaluation.breathing.judging import NOTHING_READ, BreathRow, compare
@@ -142,7 +142,7 @@ def test_methods_are_known_by_name():
 
 
 def a_row(clip: str, method: str, breathing: bool = True, **figures) -> BreathRow:
-    nothing = BreathFigures(*(0.0,) * 13)
+    nothing = BreathFigures(*(0.0,) * 14)
     return BreathRow(clip, clip[0], int(clip[2:5]), breathing, method, dataclasses.replace(nothing, **figures),
                      NOTHING_READ, 1.5)  # fmt: skip
 
@@ -164,8 +164,9 @@ def test_rows_are_kept_and_tables_show_the_worst(tmp_path):
 def test_the_parts_of_a_rendered_person_lie_where_they_should():
     made = BreathAsk("A", 671_000, True, {"seconds": 2.0, "fps": 5.0, "size": (96, 128)}).case()
     rows = {kind: np.nonzero(made.kinds[0] == kind)[0].mean() for kind in (HEAD, TORSO)}
-    assert rows[HEAD] < 50 < 70 < rows[TORSO] and (made.kinds[0] == BACKGROUND).mean() > 0.3
-    still, deeper = np.abs(made.true.astype(int) - made.frames[made.judged]).mean(-1), made.kinds != BACKGROUND
+    wall = np.isin(made.kinds, (BACKGROUND, BESIDE))
+    assert rows[HEAD] < 50 < 70 < rows[TORSO] and 0.1 < (made.kinds[0] == BESIDE).mean() < wall[0].mean() - 0.1
+    still, deeper = np.abs(made.true.astype(int) - made.frames[made.judged]).mean(-1), ~wall
     assert still[~deeper].max() == 0 < still[deeper].max()
     held = BreathAsk("A", 671_000, False, {"seconds": 2.0, "fps": 5.0, "size": (96, 128)}).case()
     assert held.name == "A 671000 held" and (held.true == held.frames[held.judged]).all()

@@ -14,6 +14,7 @@ from fastmag.synthetic.person import HEAD_RISE, RISE
 ALPHA = 4.0  # the true magnified clips breathe five times as deep
 JUDGED_HZ = 5.0  # frames a second that are judged
 PAPER_ROWS = 492  # distances are in pixels of a picture of so many rows, whatever the clip's
+BESIDE = 4  # a kind of its own: background, within a patch's side of the body
 SHARE = 0.9  # of a patch's pixels that show one part of the body, for the patch to belong to it
 
 
@@ -60,9 +61,8 @@ class BreathAsk:
 @dataclass
 class BreathCase:
     """frames (T, H, W, 3) uint8 RGB at fps; breath (T,), its true wave, and rise, how far 1 of it lifts the shoulders,
-    in pixels of PAPER_ROWS rows; judged (J,) frame numbers; true (J, H, W, 3)
-    uint8, those frames (1 + ALPHA) times as deep; kinds (J, H, W) uint8 of synthetic.parts, in both of them alike;
-    breathing: or with the breath held.
+    in pixels of PAPER_ROWS rows; judged (J,) frame numbers; true (J, H, W, 3) uint8, those frames (1 + ALPHA) times as
+    deep; kinds (J, H, W) uint8 of synthetic.parts, in both of them alike, or BESIDE; breathing: or with the breath held.
     """
 
     name: str
@@ -86,14 +86,17 @@ class BreathCase:
         return PAPER_ROWS / self.frames.shape[1]
 
     def patches(self, i: int) -> np.ndarray:
-        """The part that each patch of shifts.grid shows in judged frame i, (n,) uint8: BETWEEN for several."""
+        """What each patch of shifts.grid shows in judged frame i, (n,) uint8: BETWEEN for several parts, BESIDE near the
+        body."""
         side, corners = grid(self.kinds.shape[1:])
         found = np.full(len(corners), BETWEEN, np.uint8)
         for k, (y, x) in enumerate(corners):
-            counts = np.bincount(self.kinds[i, y : y + side, x : x + side].ravel(), minlength=4)
+            counts = np.bincount(self.kinds[i, y : y + side, x : x + side].ravel(), minlength=BESIDE + 1)
             kind = int(counts[:BETWEEN].argmax())
-            if counts[kind] >= (1.0 if kind == BACKGROUND else SHARE) * side * side:
+            if kind != BACKGROUND and counts[kind] >= SHARE * side * side:
                 found[k] = kind
+            elif counts[BACKGROUND] + counts[BESIDE] == side * side:
+                found[k] = BESIDE if counts[BESIDE] else BACKGROUND
         return found
 
 
@@ -103,13 +106,16 @@ def judged_frames(count: int, fps: float) -> np.ndarray:
 
 
 def _both(shot, deep, t: int) -> np.ndarray:
-    """The parts in frame t: background where it is that in the deeper clip too, out of the body's reach; torso and head
-    as the clip has them."""
+    """The parts in frame t: background where it is that in the deeper clip too, out of the body's reach, and BESIDE
+    within a patch's side of it; torso and head as the clip has them."""
     from fastmag.synthetic.parts import parts
 
     here = parts(shot, t)
-    body = maximum_filter((here != BACKGROUND) | (parts(deep, t) != BACKGROUND), 2 * REACH + 1)
-    return np.where((here == BACKGROUND) & body, np.uint8(BETWEEN), here)
+    body = (here != BACKGROUND) | (parts(deep, t) != BACKGROUND)
+    near = maximum_filter(body, 2 * (REACH + grid(body.shape)[0]) + 1)
+    outside = np.where(near, np.uint8(BESIDE), np.uint8(BACKGROUND))
+    outside[maximum_filter(body, 2 * REACH + 1)] = BETWEEN
+    return np.where(here == BACKGROUND, outside, here)
 
 
-__all__ = ["ALPHA", "BACKGROUND", "BETWEEN", "HEAD", "TORSO", "BreathAsk", "BreathCase", "judged_frames"]
+__all__ = ["ALPHA", "BACKGROUND", "BESIDE", "BETWEEN", "HEAD", "TORSO", "BreathAsk", "BreathCase", "judged_frames"]

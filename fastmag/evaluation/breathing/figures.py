@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmag.evaluation.breathing.cases import ALPHA, HEAD, TORSO, BreathCase
+from fastmag.evaluation.breathing.cases import ALPHA, BACKGROUND, BESIDE, HEAD, TORSO, BreathCase
 from fastmag.evaluation.figures import decibels
 from fastmag.evaluation.metrics import psnr_of
-from fastmag.synthetic.parts import BACKGROUND
 
 NAN = float("nan")
 SEEN = 8  # judged frames in which a patch must show one part, for its motion over time to count
@@ -23,8 +22,8 @@ class BreathFigures:
     psnr_source, ssim_source: to the unmagnified frames, dB; the paper's measure. psnr_true, ssim_true: to the true
     magnified clip; above_nothing: psnr_true less that of the unmagnified clip, dB.
     gain: 1 + ALPHA times the part of the torso's true added motion that was added; correlation of the two, over patches
-    and time. torso, head, background: how far their patches were moved; head_leak: the part of the head's that is none
-    of its true motion.
+    and time. torso, head, background: how far their patches were moved, beside: those of the background near the body;
+    head_leak: the part of the head's that is none of its true motion.
     added: root mean square of all change, background_added: of that on the background, grey levels.
     """
 
@@ -39,6 +38,7 @@ class BreathFigures:
     head: float
     head_leak: float
     background: float
+    beside: float
     added: float
     background_added: float
 
@@ -71,7 +71,7 @@ def figures_of(case: BreathCase, own: Gathered, true: Gathered, kinds: np.ndarra
         psnr_of(own.squares[0] / samples), float(alike[0]), psnr_of(own.squares[1] / samples), float(alike[1]),
         decibels(true.squares[0], own.squares[1]) if case.breathing else NAN, gain, correlation,
         rms(moved[kinds == TORSO]), rms(moved[kinds == HEAD]), rms(_unlike(moved[kinds == HEAD], truth[kinds == HEAD])),
-        rms(moved[kinds == BACKGROUND]), float(np.sqrt(own.squares[0] / samples)),
+        rms(moved[kinds == BACKGROUND]), rms(moved[kinds == BESIDE]), float(np.sqrt(own.squares[0] / samples)),
         float(np.sqrt(own.squares[2] / still)) if still else NAN,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastmag.evaluation.breathing.cases import BACKGROUND, BETWEEN, BreathCase
+from fastmag.evaluation.breathing.cases import BACKGROUND, BESIDE, BETWEEN, BreathCase
 from fastmag.evaluation.breathing.figures import BreathFigures, Gathered, figures_of
 from fastmag.evaluation.breathing.methods import Player, Scene
 from fastmag.evaluation.breathing.reading import NOTHING_READ, BreathReading
@@ -17,7 +17,7 @@ from fastmag.evaluation.metrics import Similar, luma
 from fastmag.evaluation.rows import Flat
 from fastmag.evaluation.shifts import Patches
 
-NOTHING_SHOWN = BreathFigures(*(float("nan"),) * 13)
+NOTHING_SHOWN = BreathFigures(*(float("nan"),) * 14)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def compare(case: BreathCase, players: dict[str, Player]) -> dict[str, BreathFig
     own, true = {name: Gathered() for name in players}, Gathered()
     kinds, still = [], 0
     for i, t in enumerate(case.judged):
-        frame, background = case.frames[t], case.kinds[i] == BACKGROUND
+        frame, background = case.frames[t], np.isin(case.kinds[i], (BACKGROUND, BESIDE))
         patches = Patches(luma(frame))
         kinds.append(np.where(patches.clear, case.patches(i), np.uint8(BETWEEN)))
         on = kinds[-1] != BETWEEN

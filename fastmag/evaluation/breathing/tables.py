@@ -37,7 +37,8 @@ def magnifying(rows: Sequence[BreathRow]) -> str:
     head = (
         "task", "method", "clips", "gain, median", "lowest - highest", f"outside {GAINS[0]:g} - {GAINS[1]:g}",
         "correlation, mean / lowest", "dB above nothing, mean / worst", "to the true clip, dB", "SSIM",
-        "head leak, px", "head, px", "background, px, mean / worst", "grey levels",
+        "head leak, px", "head, px", "background, px, mean / worst",
+        "beside the body, px", "both, grey levels",
     )  # fmt: skip
     lines = []
     for task, method, of in groups(rows):
@@ -49,7 +50,8 @@ def magnifying(rows: Sequence[BreathRow]) -> str:
             f"{gain.min():.1f} - {gain.max():.1f}" if len(gain) else "-", outside(gain),
             mean_worst(of, "correlation", np.min, ".3f"), mean_worst(of, "above_nothing", np.min, "+.1f"),
             mean(of, "psnr_true", ".1f"), mean(of, "ssim_true", ".4f"), mean_worst(of, "head_leak", np.max, ".3f"),
-            mean(of, "head", ".2f"), mean_worst(of, "background", np.max, ".3f"), mean(of, "background_added"),
+            mean(of, "head", ".2f"), mean_worst(of, "background", np.max, ".3f"), mean(of, "beside"),
+            mean(of, "background_added"),
         ))  # fmt: skip
     return markdown(head, lines)
 
