@@ -62,8 +62,8 @@ class BreathAsk:
 class BreathCase:
     """frames (T, H, W, 3) uint8 RGB at fps; breath (T,), its true wave, and rise, how far 1 of it lifts the shoulders,
     in pixels of PAPER_ROWS rows; judged (J,) frame numbers; true (J, H, W, 3) uint8, those frames (1 + ALPHA) times as
-    deep; kinds (J, H, W) uint8 of synthetic.parts, in both of them alike, or BESIDE; breathing: or with the breath held.
-    """
+    deep; kinds (J, H, W) uint8 of synthetic.parts, in both of them alike, or BESIDE; breathing: False with the breath
+    held."""
 
     name: str
     frames: np.ndarray
@@ -86,8 +86,7 @@ class BreathCase:
         return PAPER_ROWS / self.frames.shape[1]
 
     def patches(self, i: int) -> np.ndarray:
-        """What each patch of shifts.grid shows in judged frame i, (n,) uint8: BETWEEN for several parts, BESIDE near the
-        body."""
+        """What each patch of shifts.grid shows in judged frame i, (n,) uint8: BETWEEN for several parts."""
         side, corners = grid(self.kinds.shape[1:])
         found = np.full(len(corners), BETWEEN, np.uint8)
         for k, (y, x) in enumerate(corners):
