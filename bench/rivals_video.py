@@ -105,6 +105,11 @@ def cases() -> list[dict[str, Any]]:
                                          temporal="butterworth"),
             "vidmag": functools.partial(vidmag, "phase_magnify", alpha=10, scales=4, orientations=4, **corners),
             "pyeulervid": functools.partial(pyeulervid, "phase", factor=10, n_scales=4, n_orientations=4, **named)}},
+        {"name": "Riesz pyramid", "frames": 40, "gain": None, "kind": "sway", "contenders": {
+            "fastmag": functools.partial(ours, method="Riesz", alpha=10, passband=(2, 4), sigma=0,
+                                         temporal="butterworth"),
+            "fastmag phase-evm": functools.partial(ours, method="PhaseEvm", alpha=10, passband=(2, 4), sigma=0,
+                                                   temporal="butterworth")}},
     ]  # fmt: skip
 
 
