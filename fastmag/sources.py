@@ -12,6 +12,7 @@ from fastmag.color import Picture
 from fastmag.errors import InputError
 from fastmag.video.media import Frame, VideoInfo, check_fps
 
+CUDA_MEMORY = (2, 13)  # of a device, and managed, as DLPack numbers them
 CACHE_BYTES = 160 << 20  # decoded frames kept for the second pass; longer clips are decoded twice
 
 
@@ -109,15 +110,28 @@ def to_numpy(frames):
         return frames
     if hasattr(frames, "__dlpack__"):
         try:
-            return np.from_dlpack(frames)
+            return _cupy().asnumpy(_cupy().from_dlpack(frames)) if on_gpu(frames) else np.from_dlpack(frames)
         except (BufferError, RuntimeError, TypeError) as error:
             raise InputError(f"the array cannot be read on the CPU ({error}): move it there first") from error
     raise InputError(f"source must be a path or frames (T, H, W, 3) uint8; got {type(frames).__name__}")
 
 
 def like(result: np.ndarray, example):
-    """The result as the example's kind of array (NumPy, PyTorch, CuPy, JAX: whatever reads DLPack)."""
+    """The result as the example's kind of array (NumPy, PyTorch, CuPy, JAX: whatever reads DLPack), where that is."""
     if isinstance(example, np.ndarray):
         return result
     library = sys.modules[type(example).__module__.split(".")[0]]
-    return library.from_dlpack(result)  # type: ignore[attr-defined]
+    return library.from_dlpack(_cupy().asarray(result) if on_gpu(example) else result)  # type: ignore[attr-defined]
+
+
+def on_gpu(array) -> bool:
+    """Whether an array with DLPack is in the memory of an NVIDIA GPU."""
+    return int(array.__dlpack_device__()[0]) in CUDA_MEMORY
+
+
+def _cupy():
+    try:
+        import cupy
+    except ImportError as error:
+        raise InputError("the array is on a GPU: move it to the CPU, or pip install 'fastmag[cuda]'") from error
+    return cupy

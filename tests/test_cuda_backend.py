@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import sys
+import types
 
 import numpy as np
 import pytest
 
-from fastmag import backends, nvidia
+from fastmag import backends, nvidia, sources
 from fastmag.errors import InputError
 from fastmag.kernels import cpu
 
@@ -164,6 +166,38 @@ def test_cuda_is_taken_only_if_a_kernel_runs_rightly(driver, monkeypatch, caplog
         assert taken is cpu and caplog.messages[0].startswith("backend cpu; not cuda: ")
         with pytest.raises(InputError, match=reason):
             backends.get("cuda")
+
+
+class OnGpu:
+    """Stands for an array in the memory of a GPU."""
+
+    def __init__(self, array: np.ndarray):
+        self.array = array
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+    def __dlpack__(self, **options):
+        raise BufferError("not on the CPU")
+
+
+def from_dlpack(array):
+    """What a library named as this file's module reads."""
+    return array
+
+
+def test_frames_on_a_gpu_come_back_there(monkeypatch):
+    frames = OnGpu(np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3))
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(InputError, match="the array is on a GPU: move it to the CPU, or pip install"):
+        sources.to_numpy(frames)
+    cupy = types.SimpleNamespace(from_dlpack=lambda x: x, asnumpy=lambda x: x.array, asarray=OnGpu)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    here = sources.to_numpy(frames)
+    np.testing.assert_array_equal(here, frames.array)
+    back = sources.like(here + 1, frames)
+    assert isinstance(back, OnGpu)
+    np.testing.assert_array_equal(back.array, frames.array + 1)
 
 
 def test_doctor_says_why_and_what_auto_takes(driver):
