@@ -39,8 +39,10 @@ def gradient_model(forward: onnx.ModelProto | str | Path | bytes, share: bool = 
     without_traces(model)
     try:
         model = _inlined(model)
-        _rename(model.graph, *_ends(model))
-        _refuse_unsupported(*_path(model.graph)[:2])
+        x, y = _ends(model)
+        _check_order(model.graph)
+        _rename(model.graph, x, y)
+        _path(model.graph)
         model = _with_shapes(model)
         tape, path = _tape(model)
     except (UnicodeDecodeError, LookupError) as error:  # names that are no text, types that do not exist
@@ -58,9 +60,11 @@ def _ends(model: onnx.ModelProto) -> tuple[str, str]:
     stored = {i.name for i in graph.initializer}
     inputs = [i for i in graph.input if i.name not in stored]
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
-    if opset < OLDEST_OPSET:
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET <= opset <= newest:
         raise InputError(
-            f"the model has opset {opset}, expected {OLDEST_OPSET} or later; use onnx.version_converter.convert_version"
+            f"the model has opset {opset}, expected {OLDEST_OPSET} to {newest}; "
+            "use onnx.version_converter.convert_version"
         )
     if {o.name for o in graph.output} == {"G", "y"}:
         raise InputError("the model is a gradient already (G and y); give the network that it was made of")
@@ -110,7 +114,10 @@ def _rename(graph: onnx.GraphProto, x: str, y: str) -> None:
 
 
 def _path(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto], set[str]]:
-    """The nodes that y needs, those of them through which it depends on X, and the tensors that depend on X."""
+    """The nodes that y needs, those of them through which it depends on X, and the tensors that depend on X.
+
+    Raises InputError for nodes among them that nobody can differentiate.
+    """
     kept, _ = needed(graph.node, ["y"])
     reached = {"X"}
     path = []
@@ -118,6 +125,7 @@ def _path(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], list[onnx.NodeP
         if reached & set(node.input) and not (node.op_type in FLAT and node.domain in ("", "ai.onnx")):
             reached |= set(node.output)
             path.append(node)
+    _refuse_unsupported(kept, path)
     if "y" not in reached:
         raise InputError("the model's output does not change smoothly with its input; export a network that does")
     return kept, path, reached
@@ -143,6 +151,21 @@ def _tape(model: onnx.ModelProto) -> tuple[Tape, list[onnx.NodeProto]]:
             "export the network with the one output whose gradient is wanted"
         )
     return tape, path
+
+
+def _check_order(graph: onnx.GraphProto) -> None:
+    """InputError unless every tensor is made once, before it is read."""
+    made = {"", *(i.name for i in graph.initializer), *(i.name for i in graph.input)}
+    for node in graph.node:
+        for name in node.input:
+            if name not in made:
+                raise InputError(
+                    f"the model's node {node.name or node.op_type!r} reads {name!r}, which nothing before it makes: a "
+                    "cycle or a missing weight; export it again"
+                )
+        if (made - {""}) & set(node.output):
+            raise InputError(f"the model's node {node.name or node.op_type!r} makes what there is; export it again")
+        made |= set(node.output)
 
 
 def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:

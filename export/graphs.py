@@ -52,13 +52,16 @@ def write_all(source: str | Path, folder: str | Path, *, rule: str = "sign", ove
     Raises InputError for a model that is none, unsafe or unsupported, and for files that exist, without `overwrite`.
     """
     forward = load(source)
-    models = models_of(forward, rule)
     content = read(source)
     if keeps_weights_outside(content):
         content = forward.SerializeToString(deterministic=True)
     origin = hashlib.sha256(content).hexdigest()
-    whole = {f"{name}.onnx": _stamped(model, origin) for name, model in models.items()}
-    _try(whole["gradient.onnx"], whole["ascent.onnx"], rule, str(source))
+    try:
+        models = models_of(forward, rule)
+        whole = {f"{name}.onnx": _stamped(model, origin) for name, model in models.items()}
+        _try(whole["gradient.onnx"], whole["ascent.onnx"], rule)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
     home = Path(folder)
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -183,17 +186,17 @@ def _stamped(model: onnx.ModelProto, origin: str) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def _try(gradient: bytes, ascent: bytes, rule: str, name: str) -> None:
+def _try(gradient: bytes, ascent: bytes, rule: str) -> None:
     """Run both files: G against differences of y, and one update of the ascent against the rule's meaning on that G."""
     slope = InputGradient(gradient, threads=1)
-    run = session(ascent, name, PROVIDERS["cpu"])
+    run = session(ascent, "the ascent", PROVIDERS["cpu"])
     batch = run.get_inputs()[0].shape[0]
     count = batch if isinstance(batch, int) else 2
     X = (0.05 * np.random.default_rng(0).standard_normal((count, *slope.shape))).astype(np.float32)
     want = ascend(X, slope.gradient, reference, step_size=GAMMA, n_steps=2, rule=rule) - X
     (got,) = run.run(["X_N"], {"X": X, "step_size": np.array(GAMMA, np.float32), "n_steps": np.array(2)})
     if not np.linalg.norm(got - X - want) <= CLOSE * np.linalg.norm(want):
-        raise RuntimeError(f"{name}: the ascent as a graph disagrees with fastmag.ascent")
+        raise RuntimeError("the ascent as a graph disagrees with fastmag.ascent")
 
 
 def _write(path: Path, content: bytes) -> None:
