@@ -156,28 +156,26 @@ def test_layers_split_and_merge(kind, chroma):
 
 
 def test_mits_own_result(real_clip):
-    """guitar.mp4 by MIT's settings and quirks against MIT's file, whose source began a frame and a half elsewhere."""
+    """guitar.mp4 by MIT's settings and quirks against MIT's file, whose frames lie between those of ours."""
     (source, fps), (theirs, _) = (read_rgb(real_clip(name)) for name in ("guitar.mp4", "guitar_72_92_mit_result.mp4"))
     params = dataclasses.replace(PRESETS["evm/guitar-e"], compat="mit", alpha=75)
     ours = fastmag.magnify(source, method=params, fps=fps)
     assert ours.shape == theirs.shape
     ours, theirs, nothing = (x.astype(np.float32) / 255 for x in (ours, theirs, source[1:290]))
-    moved = np.stack([later(ours[..., c], 1.5) for c in range(3)], -1)
-    still = np.stack([later(nothing[..., c], 1.5) for c in range(3)], -1)
-    distance = [rms(x - theirs) for x in (moved, still, nothing)]
-    assert distance[0] <= 0.71 * distance[1] and distance[0] <= 0.7 * distance[2]
+    moved, still, theirs = between(ours), between(nothing), theirs[:-2]
+    distance = [rms(x - theirs) for x in (moved, still, nothing[:-2])]
+    assert distance[0] <= 0.69 * distance[1] and distance[0] <= 0.65 * distance[2]
     change = (ours - nothing)[..., 1].reshape(289, 48, 4, 108, 4).mean(axis=(2, 4)).std(axis=0)
     for patch in np.argsort(-change.ravel())[:20]:  # 4 x 4 pixels each, where the strings swing most
         y, x = 4 * np.array(divmod(patch, 108))
-        a, b = (in_band(clip[:, y : y + 4, x : x + 4, 1].mean(axis=(1, 2)))[6:-9] for clip in (moved, theirs))
+        a, b = (in_band(clip[:, y : y + 4, x : x + 4, 1].mean(axis=(1, 2)))[6:-7] for clip in (moved, theirs))
         assert np.corrcoef(a, b)[0, 1] >= 0.95
-        assert 0.8 <= a.std() / b.std() <= 1.25
+        assert 0.85 <= a.std() / b.std() <= 1.2
 
 
-def later(x, frames):
-    """x (T, ...) as it is so many frames later, by its Fourier series."""
-    turn = np.exp(2j * np.pi * np.fft.rfftfreq(len(x)) * frames).astype(np.complex64)
-    return np.fft.irfft(np.fft.rfft(x, axis=0) * turn[:, None, None], len(x), axis=0).astype(np.float32)
+def between(x):
+    """Frames half-way between those one and two later, as the means of both: the band loses a tenth of its swing."""
+    return (x[1:-1] + x[2:]) / 2
 
 
 def in_band(trace):
@@ -186,6 +184,6 @@ def in_band(trace):
 
 
 def rms(x):
-    """Root mean square of what moves, the wrapped ends left out."""
-    x = x[6:-9] - x[6:-9].mean(axis=0)
+    """Root mean square of what moves, the ends left out."""
+    x = x[6:-7] - x[6:-7].mean(axis=0)
     return float(np.sqrt((x**2).mean()))
