@@ -158,7 +158,9 @@ def test_rows_are_kept_and_tables_show_the_worst(tmp_path):
     assert "| respiration | 1 | 0.25 / 0.25 |" in tables.still(rows) and "A 0.25" not in tables.still(rows)
     text = tables.report(rows)
     assert "| phase-EVM (paper) | 31.1 | 0.907 |" in text and "| respiration | 41.0 |" in text
-    assert "| all | 1.5 |" in text and "Reading" not in text
+    assert "| all | 1.5 |" in text and "Reading" not in text and "beside the others" not in text
+    rows.append(a_row("A 901", "true", gain=5.0, psnr_source=41.5, ssim_source=-0.5))
+    assert "| A | true | 1 | +0.5 / +0.5 | +0.5000 | 7.00 | 5.00 |" in tables.against(rows)
 
 
 def test_the_parts_of_a_rendered_person_lie_where_they_should():

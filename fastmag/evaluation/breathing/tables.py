@@ -76,6 +76,23 @@ def still(rows: Sequence[BreathRow]) -> str:
     return markdown(head, lines) if lines else ""
 
 
+def against(rows: Sequence[BreathRow]) -> str:
+    """How much nearer to the source the coherent form is than each other method, on the clips that both were judged on,
+    and the gains beside; empty where it was not judged."""
+    ours = {row.clip: row for row in rows if row.present and row.method == BreathRow.MAIN}
+    lines: list[Sequence[Cell]] = []
+    for task, method, of in groups(rows):
+        pairs = [(ours[row.clip].figures, row.figures) for row in of if row.clip in ours]
+        apart = [own.psnr_source - other.psnr_source for own, other in pairs if np.isfinite(other.psnr_source)]
+        if method == BreathRow.MAIN or not apart:
+            continue
+        alike = np.mean([own.ssim_source - other.ssim_source for own, other in pairs])
+        gains = [f"{np.nanmean([figures.gain for figures in side]):.2f}" for side in zip(*pairs, strict=True)]
+        lines.append((task, method, len(apart), f"{np.mean(apart):+.1f} / {min(apart):+.1f}", f"{alike:+.4f}", *gains))
+    head = ("task", "than", "clips", "dB nearer to the source, mean / worst", "SSIM, mean", "gain", "gain of the other")
+    return markdown(head, lines) if lines else ""
+
+
 def cost(rows: Sequence[BreathRow]) -> str:
     """Processor seconds a clip."""
     lines = [(method, f"{np.mean([row.seconds for row in rows if row.method == method]):.1f}")
@@ -95,6 +112,7 @@ def report(rows: Sequence[BreathRow]) -> str:
         ("Leaving alone: how far patches are moved where the breath is held, px", still(rows)),
         ("The paper's Table 1: PSNR (dB) and SSIM to the unmagnified frames, which reward doing nothing",
          table_1(rows, PAPER_BREATHING) if some else ""),
+        (f"{BreathRow.MAIN} beside the others, clip by clip: PSNR and SSIM to the unmagnified frames", against(rows)),
         ("Cost (rendering and judging count as those of the first method)", cost(rows)),
     ]  # fmt: skip
     return "\n\n".join(f"### {title}\n\n{text}" for title, text in parts if text)
