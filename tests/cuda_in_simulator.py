@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 
+import fibers
 import numpy as np
 import pytest
 import test_kernels as table
@@ -86,6 +87,41 @@ def cut_down():
 @pytest.mark.parametrize("row", [*(row for row in ROWS if numbers(row[1]) <= MOST), *SMALL], ids=table.label)
 def test_kernel_equals_its_reference(row):
     table.test_kernel_equals_its_reference(row, "cuda")
+
+
+BARRIERS = ("ascend_step", "downsample_bicubic", "downsample_gaussian", "smooth_space", "smooth_amplitude_weighted")
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("row", [row for row in SMALL if row[0] in BARRIERS], ids=table.label)
+def test_no_barrier_is_missing(row, backwards, monkeypatch):
+    """Each thread runs as far ahead of the others as barriers let it; shared memory is poisoned."""
+    launches = []
+
+    def launch(self, grid, threads, args):
+        launches.append(self.name)
+        fibers.launch(self.function, grid, threads, tuple(map(device.handle, args)), backwards)
+
+    monkeypatch.setattr(_jit.Kernel, "_launch", launch)
+    table.test_kernel_equals_its_reference(row, "cuda")
+    assert launches
+
+
+def test_a_missing_or_uneven_barrier_is_noticed():
+    def careless(out, sync):
+        line = cuda.shared.array(4, "float32")
+        line[cuda.threadIdx.x] = cuda.threadIdx.x
+        if sync and cuda.threadIdx.x < sync:
+            cuda.syncthreads()
+        out[cuda.threadIdx.x] = line[3 - cuda.threadIdx.x]
+
+    for sync, right in [(4, True), (0, False)]:
+        for backwards in (False, True):
+            out = np.zeros(4, np.float32)
+            fibers.launch(careless, (1,), (4,), (out, sync), backwards)
+            assert (out.tolist() == [3, 2, 1, 0]) is right
+    with pytest.raises(AssertionError, match="not all threads"):
+        fibers.launch(careless, (1,), (4,), (np.zeros(4, np.float32), 2), False)
 
 
 def test_every_kernel_is_here():
