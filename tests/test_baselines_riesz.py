@@ -13,6 +13,7 @@ from fastmag.kernels import cpu, reference
 from fastmag.pyramids import riesz
 from fastmag.sources import ArraySink, ArraySource
 from fastmag.spool import Spool
+from fastmag.video import Reader
 
 pytestmark = pytest.mark.filterwarnings("error")
 OPS = pytest.mark.parametrize("ops", [cpu, reference], ids=["cpu", "reference"])
@@ -150,6 +151,23 @@ def test_a_spool_on_disk_does_not_change_the_result(monkeypatch):
     whole = fastmag.magnify(frames, method=params, fps=30)
     monkeypatch.setattr("fastmag.passes.Spool", functools.partial(Spool, budget=1000))
     np.testing.assert_array_equal(fastmag.magnify(frames, method=params, fps=30), whole)
+
+
+def test_a_real_breath_grows(real_clip):
+    """baby.mp4, the zip over the belly: its motion up and down, by least squares on the brightness, in the band."""
+    with Reader(real_clip("baby.mp4")) as reader:
+        luma = np.stack([frame.planes[0][224:320, 496:624] for frame in reader])
+    params = fastmag.Riesz(alpha=3, temporal="ideal", passband=(0.4, 0.8))
+    after = fastmag.magnify(np.repeat(luma[..., None], 3, axis=3), method=params, fps=30)[..., 1]
+    slope = np.gradient(luma.mean(axis=0), axis=0)
+    moved = [-((x - luma.mean(axis=0)) * slope).sum(axis=(1, 2)) / (slope**2).sum() for x in (luma, after)]
+    spectra, hertz = np.fft.rfft(moved, axis=1), np.fft.rfftfreq(len(luma), 1 / 30)
+    band = (hertz > 0.4) & (hertz < 0.8)
+    before, after = (np.fft.irfft(np.where(band, spectrum, 0), len(luma)) for spectrum in spectra)
+    assert 2.5 < before @ after / (before @ before) < 4.4, "4 times was asked"
+    assert np.corrcoef(before, after)[0, 1] > 0.95
+    still = (hertz > 4) & (hertz < 14)
+    assert np.abs(spectra[1][still]).sum() < 1.5 * np.abs(spectra[0][still]).sum()
 
 
 def test_settings_that_cannot_be():
