@@ -2,8 +2,8 @@
 
 Frames are small, so that hours of them cost minutes: what is kept of each frame shows as bytes a frame, whatever its
 size. Buffers of a fixed size are made smaller (decoded frames 160 MB to 1, spools 16 MB to 64 kB), or the short clip
-would not fill them and the long one would; the 4 MB of series that a filter over all of time works on stay, and take some
-10 MB once a clip fills them. What a container's index takes of each frame is in it, in and out.
+would not fill them and the long one would; the 4 MB of series that a filter over all of time works on stay, and take
+some 10 MB once a clip fills them. What a container's index takes of each frame is in it, in and out.
 """
 
 from __future__ import annotations
