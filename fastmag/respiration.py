@@ -17,7 +17,7 @@ from fastmag.motion.wave import Breath, breath
 from fastmag.ops import Ops
 from fastmag.params import Respiration
 from fastmag.spool import Spool, check_room
-from fastmag.temporal import check_passband, shortest
+from fastmag.temporal import check_passband
 
 SECTION_SECONDS, OVERLAP_SECONDS = 30.0, 10.0  # a long clip is estimated in spans that fade into each other
 BATCH = 32  # frames whose phases are looked at together
@@ -46,10 +46,12 @@ def magnify_respiration(
     is too short, too slow or too small, or the disk too full.
     """
     view = View(source.picture, ops)
+    if params.form == "paper":
+        count = (source.n_frames or 0) // stride_of(source.fps)
+        check_room(count * paper.ROW_BYTES, "use a shorter clip, or the coherent form")
     spool, grid, fps = represent(source, view, params, progress)
     with spool:
         if params.form == "paper":
-            check_room(len(spool) * paper.ROW_BYTES, "use a shorter clip, or the coherent form")
             with paper.changes(spool, fps, params, network, ops, progress) as change, sink:
                 pieces = paper.pieces(change, grid)
                 return synthesise(source, sink, view, pieces, None, params.renders, ops, progress), [], fps
@@ -72,17 +74,16 @@ def represent(source, view: View, params: Respiration, progress) -> tuple[Spool,
     """Frames at the third scale on an even grid: (spool, times, frames a second).
 
     Raises InputError, before any work where it can, where the passband does not fit the frame rate or the clip is
-    shorter than two breaths of its low end.
+    shorter than two breaths in the middle of the passband.
     """
     stride = stride_of(source.fps)
-    rate, low = source.fps / stride, params.passband[0]
+    rate, usual = source.fps / stride, float(np.sqrt(np.prod(params.passband)))
     check_passband(params.passband, rate)
     spool, times = passes.analyse(source, view, progress, stride)
-    needed = shortest(params.passband, rate)
-    if len(spool) < needed:
+    if len(spool) < 2 * rate / usual:
         raise InputError(
-            f"the clip has {len(spool) / rate:.1f} seconds; two breaths at the passband's low end of {low:g} Hz take "
-            f"{needed / rate:.1f}: use a longer clip, or a passband that begins higher"
+            f"the clip has {len(spool) / rate:.1f} seconds; two breaths, at the {usual:.2f} Hz in the middle of the "
+            f"passband, take {2 / usual:.1f}: use a longer clip, or a passband of faster breathing"
         )
     return passes.even(spool, times)
 

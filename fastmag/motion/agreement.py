@@ -18,6 +18,7 @@ from fastmag.temporal import butterworth
 KNOTS_PER_SECOND = 2.0  # fields a second: they are smooth in time, the wave is not part of them
 WINDOW_SECONDS, SPEED_SECONDS = 5.0, 0.5  # sigma of the Gaussians over time: of the regression, of the speed
 SMOOTH_SHARE, SMOOTH_FIELD = 2.0, 2.0  # sigma in samples
+BORDER = 5  # samples that a filter reaches
 LARGEST_STEP = np.float32(1.3)  # pixels from frame to frame that breathing may take
 AGREES, LOOKS, IN_BAND = (0.5, 0.8), (0.4, 0.8), (0.03, 0.1)  # of rho^2, of |J|, of in-band power: from 0 to 1
 FAST = 2.5  # pixels per 0.1 s of other motion at which a field has faded to 1/e
@@ -44,12 +45,12 @@ def fields_at(
     """
     count = len(motion.flow)
     wide, brief = (window(knots, np.arange(count), seconds * fps) for seconds in (WINDOW_SECONDS, SPEED_SECONDS))
-    slope, trust, other = regress(motion, y.astype(np.float32), butterworth(passband, fps), wide, brief, ops)
-    seen = over_time(brief, motion.power)
+    found = regress(motion, y.astype(np.float32), butterworth(passband, fps), wide, brief, ops)
+    slope, trust, other, seen = map(held, (*found, over_time(brief, motion.power)))
     speed = ops.smooth_amplitude_weighted(other / (seen + np.float32(1e-3)), seen, SMOOTH_FIELD)
     trust *= np.exp(-((speed * np.float32(fps / 10 / FAST)) ** 2))
     sparse = window(knots, motion.marked, WINDOW_SECONDS * fps)
-    trust *= ramp(over_time(sparse, ops.smooth_space(motion.share, SMOOTH_SHARE)), LOOKS)
+    trust *= ramp(held(over_time(sparse, ops.smooth_space(motion.share, SMOOTH_SHARE))), LOOKS)
     fields = [ops.smooth_amplitude_weighted(slope[:, i] * trust, seen, SMOOTH_FIELD) for i in (0, 1)]
     presence = breathes(slope, trust * seen, wide, wave)
     return np.stack(fields, axis=1) * presence[:, None, None, None], float(presence.mean())
@@ -60,6 +61,12 @@ def breathes(slope: np.ndarray, weight: np.ndarray, wide: np.ndarray, wave: np.n
     squares = (weight * (slope * slope).sum(axis=1)).sum(axis=(1, 2), dtype=np.float64)
     share = squares / (weight.sum(axis=(1, 2), dtype=np.float64) + 1e-12)
     return ramp(np.sqrt(share * (wide.astype(np.float64) @ wave**2)).astype(np.float32), BREATHES)
+
+
+def held(x: np.ndarray) -> np.ndarray:
+    """Maps (..., h, w) whose outermost samples repeat those further in: there filters see the opposite border, too."""
+    inner = x[..., BORDER:-BORDER, BORDER:-BORDER]
+    return np.pad(inner, [(0, 0)] * (x.ndim - 2) + [(BORDER, BORDER)] * 2, mode="edge")
 
 
 def window(knots: np.ndarray, rows: np.ndarray, sigma: float) -> np.ndarray:
