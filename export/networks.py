@@ -49,14 +49,15 @@ class Folded(nn.Module):
 class RespirationNet(nn.Module):
     """Gated phase differences (batch, 4, 64, 64), pooled by two -> y (batch,), the velocity of breathing, in `unit`s.
 
-    SELU, as the paper's (Fig. 3b is lost): three pairs of convolutions (the first of all 4x4 in steps of two, the
-    others 3x3), each pair followed by 2x2 average pooling, then two dense layers. Initialised so that every layer keeps the variance (Klambauer et al. 2017).
+    SELU, as the paper's (Fig. 3b is lost): four pairs of convolutions (the first of all 4x4 in steps of two, the others
+    3x3), each pair followed by 2x2 average pooling, then two dense layers. Initialised so that every layer keeps the
+    variance (Klambauer et al. 2017).
     """
 
     shape = (4, 128, 128)
     unit = 0.3  # pixels of the working square per 0.1 s that y counts in: about one standard deviation
 
-    def __init__(self, channels: tuple[int, ...] = (24, 32, 48), dense: int = 64):
+    def __init__(self, channels: tuple[int, ...] = (16, 32, 48, 64), dense: int = 64):
         super().__init__()
         layers: list[nn.Module] = []
         before = 4
@@ -75,10 +76,14 @@ class RespirationNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.body(x)[:, 0]
 
+    def odd(self, x: torch.Tensor) -> torch.Tensor:
+        """y as it is used: time backwards is the opposite velocity, so what is the same for both is an error."""
+        return 0.5 * (self(x) - self(-x))
+
 
 class FoldedRespiration(nn.Module):
-    """A RespirationNet for export: gated X (batch, 4, 128, 128) -> y (batch, 1) in pixels of the working square per
-    0.1 s. SELU is ELU times a constant, which is folded into the weights that follow; so is the unit."""
+    """A RespirationNet for export: gated X (batch, 4, 128, 128) -> y (batch, 1), its `odd` in pixels of the working
+    square per 0.1 s. SELU is ELU times a constant, which is folded into the weights that follow; so is the unit."""
 
     def __init__(self, network: RespirationNet):
         super().__init__()
@@ -93,11 +98,11 @@ class FoldedRespiration(nn.Module):
                 scale = 1.0
             else:
                 layers.append(layer)
-        layers[-1] = _scaled(layers[-1], network.unit, bias=True)
+        layers[-1] = _scaled(layers[-1], 0.5 * network.unit, bias=True)
         self.body = nn.Sequential(*layers)
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
-        return self.body(X)
+        return self.body(X) - self.body(-X)
 
 
 def _scaled(layer: Any, factor: float, bias: bool = False) -> Any:

@@ -19,9 +19,9 @@ from fastmag.kernels import reference
 from fastmag.motion.wave import breath
 from fastmag.progress import Progress
 
-WINDOW, BATCH = 20, 6  # frames drawn from a clip, clips in a batch
+WINDOW, BATCH = 16, 10  # frames drawn from a clip, clips in a batch
 TURNED = {"hard": (0.3, 0.3), "plain": (0.08, 0.08)}  # of windows are turned upside down, are laid on their side
-SIGNED = 0.15  # of the training: one sign for all that moves up or to the right; later any sign, clip by clip
+SIGNED = 0.6  # of the training: one sign for all that moves up or to the right; later any sign, clip by clip
 PASSBAND = (0.16, 0.5)  # hertz in which a breath is judged
 LEAST, MOST = 0.15, 3.0  # of the variance of y that a shallow breath counts as; of the weight of its squared error
 
@@ -36,8 +36,8 @@ class RespirationPlan:
     seed: int = 0
     clips: int = 900
     seconds: float = 10.0
-    steps: int = 4000
-    learning_rate: float = 2e-3
+    steps: int = 12000
+    learning_rate: float = 1.5e-3
     device: str = "cpu"
     bf16: bool = False
 

@@ -119,7 +119,7 @@ def test_a_batch_is_drawn_by_seed_and_step_alone(easy):
     plan = RespirationPlan(seed=3)
     x, y = windows(easy, plan, 7)
     again, _ = windows(easy, plan, 7)
-    assert x.shape == (40, 4, 64, 64) and y.shape == (2, 20)
+    assert x.shape == (2 * respiration.WINDOW, 4, 64, 64) and y.shape == (2, respiration.WINDOW)
     torch.testing.assert_close(x, again)
     assert not torch.equal(x, windows(easy, plan, 8)[0])
     assert x.abs().max() <= 10
@@ -134,8 +134,10 @@ def test_selu_folds_into_elu_exactly():
     folded = FoldedRespiration(network)
     x = 3 * torch.randn(5, 4, 128, 128, dtype=torch.float64)
     with torch.no_grad():
-        expected = network(torch.nn.functional.avg_pool2d(x, 2)) * network.unit
+        expected = network.odd(torch.nn.functional.avg_pool2d(x, 2)) * network.unit
         torch.testing.assert_close(folded(x)[:, 0], expected, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(folded(-x), -folded(x))
+        assert not folded(torch.zeros_like(x)).any()
     assert not any(isinstance(layer, torch.nn.SELU) for layer in folded.body)
 
 
@@ -153,7 +155,7 @@ def test_one_command_renders_trains_and_writes_a_network(tmp_path):
     session = onnxruntime.InferenceSession(out / "respiration_gradient.onnx", providers=["CPUExecutionProvider"])
     y, G = session.run(["y", "G"], {"X": x})
     inputs = torch.from_numpy(x).requires_grad_()
-    expected = network(torch.nn.functional.avg_pool2d(inputs, 2)) * network.unit
+    expected = network.odd(torch.nn.functional.avg_pool2d(inputs, 2)) * network.unit
     expected.sum().backward()
     np.testing.assert_allclose(y[:, 0], expected.detach().numpy(), atol=1e-5)
     np.testing.assert_allclose(G, inputs.grad.numpy(), atol=1e-6)

@@ -101,7 +101,7 @@ def train_pulse(out, heads, jobs, **options) -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--clips", type=int, default=900, show_default=True, help="Clips; every tenth judges.")
 @click.option("--seconds", type=float, default=10.0, show_default=True, help="Length of a clip.")
-@click.option("--steps", type=int, default=4000, show_default=True)
+@click.option("--steps", type=int, default=12000, show_default=True)
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--bf16", is_flag=True, help="Train in bfloat16: faster where the processor has it.")
 @click.option("--jobs", type=int, help="Processes that render; one per core by default.")
