@@ -10,7 +10,7 @@ import numpy as np
 
 from fastmag.evaluation.breathing.cases import BACKGROUND, BESIDE, BETWEEN, BreathCase
 from fastmag.evaluation.breathing.figures import BreathFigures, Gathered, figures_of
-from fastmag.evaluation.breathing.methods import Player, Scene
+from fastmag.evaluation.breathing.methods import OURS, Player, Scene
 from fastmag.evaluation.breathing.reading import NOTHING_READ, BreathReading
 from fastmag.evaluation.judging import structure_frames
 from fastmag.evaluation.metrics import Similar, luma
@@ -25,7 +25,7 @@ class BreathRow(Flat):
     """One method on one clip, and the processor seconds that it took; rendering and judging count as those of
     "nothing"."""
 
-    MAIN: ClassVar = "respiration"
+    MAIN: ClassVar = OURS
     PARTS: ClassVar = {"figures": BreathFigures, "reading": BreathReading}
 
     clip: str
@@ -61,7 +61,7 @@ def judge_clip(job: tuple[Any, tuple[str, ...], str | None]) -> list[BreathRow]:
     scene = Scene(case, model)
     spent: dict[str, float] = {}
     players: dict[str, Player] = {}
-    for name in methods:
+    for name in sorted(methods, key=lambda name: name != OURS):
         since = time.process_time()
         if (player := scene.player(name)) is not None:
             players[name] = player

@@ -31,8 +31,8 @@ READS_ONLY = (NETWORK, LOWER)
 OWN = ("nothing", "true", ORACLE, *READS_ONLY)
 MATCHED = "matched"
 EVERY = ("nothing", "true", OURS, PAPER, f"phase/breathing@{MATCHED}", "vam/breathing", LOWER)
-LEAST_ALPHA, MOST_ALPHA, TRIES, NEAR = 0.5, 100.0, 4, 0.04  # of the search for a matched gain; NEAR: relative
-LEAST_GAIN = 1.2  # that is worth matching
+LEAST_ALPHA, MOST_ALPHA, TRIES, NEAR = 0.05, 100.0, 4, 0.04  # of the search for a matched gain; NEAR: relative
+LEAST_GAIN = 1.05  # that is worth matching
 
 
 class Scene:
@@ -44,8 +44,8 @@ class Scene:
         self._ours: np.ndarray | None = None
 
     def player(self, name: str) -> Player | None:
-        """Judged frames by a method's name, None for one that shows nothing; what it read is in `readings` then.
-        Raises InputError as fastmag.magnify does."""
+        """Judged frames by a method's name, None for one that shows nothing; what it read is in `readings` then. What
+        is matched to "respiration" has to be asked for after it. Raises InputError as fastmag.magnify does."""
         case = self.case
         if name == "nothing":
             return lambda i: case.frames[case.judged[i]]
