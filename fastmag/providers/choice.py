@@ -113,10 +113,11 @@ def _passing(
 def difference(engine: Engine, judge: Engine, shape: tuple[int, ...]) -> float:
     """How far an engine is off from another: the larger of the errors of y and of G.
 
-    Each is relative, the median over random samples, and the median over the sizes of X at which the judge's gradient
-    is neither zero nor infinite; infinite where there is no such size, and for NaN.
+    Each is relative, the median over random samples; of G the median over the sizes of X at which the judge's gradient
+    is neither zero nor infinite, of y the least: where X is small for the network, y is the rounding of its biases.
+    Infinite where there is no such size, and for NaN.
     """
-    random, errors = np.random.default_rng(0), []
+    random, of_y, of_G = np.random.default_rng(0), [], []
     for size in SIZES:
         X = (random.standard_normal((SAMPLES, *shape)) * size).astype(np.float32)
         true_y, true = (v.astype(np.float64).reshape(SAMPLES, -1) for v in Blocks(judge).gradient(X))
@@ -124,9 +125,11 @@ def difference(engine: Engine, judge: Engine, shape: tuple[int, ...]) -> float:
         length, spread = np.linalg.norm(true, axis=1), np.sqrt(np.mean(true_y**2))
         if np.isfinite(length).all() and length.min() > 0 and np.isfinite(true_y).all():
             with np.errstate(all="ignore"):
-                off = np.median(np.linalg.norm(G - true, axis=1) / length)
-                errors.append(max(off, np.median(np.abs(y - true_y)) / spread if spread else 0.0))
-    return float(np.median(np.nan_to_num(errors, nan=np.inf))) if errors else np.inf
+                of_G.append(np.median(np.linalg.norm(G - true, axis=1) / length))
+                of_y.append(np.median(np.abs(y - true_y)) / spread if spread else 0.0)
+    if not of_G:
+        return np.inf
+    return float(max(np.median(np.nan_to_num(of_G, nan=np.inf)), np.min(np.nan_to_num(of_y, nan=np.inf))))
 
 
 def seconds_each(engine: Engine, shape: tuple[int, ...], name: str = "cpu") -> float:
