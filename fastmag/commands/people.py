@@ -28,6 +28,9 @@ from fastmag.errors import InputError
 @click.option("--breath-factor", type=float, default=1.0, help="The breath so many times as deep, likewise.")
 @click.option("--wave", help="A recorded pulse, FILE[:COLUMN][@HZ]: .csv, or .hea of a WFDB record.")
 @click.option("--breath-wave", help="A recorded breath, likewise.")
+@click.option("--breaths", type=float, help="Breaths a minute; drawn from the seed by default.")
+@click.option("--world", type=click.Choice(["paper", "any"]), default="paper", show_default=True,
+              help="any: hard for breathing, seen from anywhere, with arms and things that rock.")  # fmt: skip
 @click.option("--noise", type=float, help="Camera noise in grey levels.")
 @click.option("--lossless", is_flag=True, help="Keep every sample.")
 @click.option("--crf", "quality", type=float, default=8, show_default=True, help="Quality of H.264, smaller is better.")
