@@ -191,14 +191,16 @@ def _one_table(name: str, threads: int, rows: list[dict[str, Any]]) -> Iterator[
     climb = next((r["times"] for r in rows if r["what"] == "ascent"), {})
     batches = " / ".join(str(r["batch"]) for r in gradients)
     yield (
-        f"| {name}, {threads} thread{'s'[: threads - 1]} | ms a gradient, batch {batches} | times eager, each at "
+        f"| {name}, {threads} thread{'s'[: threads - 1]} | processor ms a gradient, batch {batches} | times eager, each at "
         "its best batch | ascent, batch 8: times eager, by the clock / by the processor | error | target |"
     )
     yield "| --- | --- | --- | --- | --- | --- |"
-    best = {who: min(r["times"][who]["ms_each"] for r in gradients if who in r["times"])
+    best = {who: min(r["times"][who]["processor_ms_each"] for r in gradients if who in r["times"])
             for who in dict.fromkeys(w for r in gradients for w in r["times"])}  # fmt: skip
     for who, ms in best.items():
-        each = " / ".join(f"{r['times'][who]['ms_each']:.2f}" if who in r["times"] else "-" for r in gradients)
+        each = " / ".join(
+            f"{r['times'][who]['processor_ms_each']:.2f}" if who in r["times"] else "-" for r in gradients
+        )
         times, limit = climb.get(who, {}), TARGETS.get((name, who))
         said = f"{times['times_eager']:.2f} / {times['times_eager_processor']:.2f}" if times else "-"
         off = max(r["errors"][who] for r in gradients if who in r["errors"])
