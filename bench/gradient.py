@@ -191,8 +191,8 @@ def _one_table(name: str, threads: int, rows: list[dict[str, Any]]) -> Iterator[
     climb = next((r["times"] for r in rows if r["what"] == "ascent"), {})
     batches = " / ".join(str(r["batch"]) for r in gradients)
     yield (
-        f"| {name}, {threads} thread{'s'[: threads - 1]} | processor ms a gradient, batch {batches} | times eager, each at "
-        "its best batch | ascent, batch 8: times eager, by the clock / by the processor | error | target |"
+        f"| {name}, {threads} thread{'s'[: threads - 1]} | processor ms a gradient, batch {batches} | times eager, "
+        "each at its best batch | ascent, batch 8: times eager, by the clock / by the processor | error | target |"
     )
     yield "| --- | --- | --- | --- | --- | --- |"
     best = {who: min(r["times"][who]["processor_ms_each"] for r in gradients if who in r["times"])

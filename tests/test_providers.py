@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ import torch
 import torch.nn.functional as F
 from nets import Net, conv
 
+import fastmag
 from fastmag import backends, models, nvidia, providers
+from fastmag.api import _network
 from fastmag.errors import InputError, WrongProvider
 from fastmag.export.autodiff import gradient_model
 from fastmag.gradients import InputGradient
@@ -164,6 +167,33 @@ def test_what_is_not_there(options: dict[str, str], words: str) -> None:
         pytest.skip("TensorRT is listed here")
     with pytest.raises(InputError, match=words):
         InputGradient(small(), threads=1, **options)
+
+
+def test_the_doors_pass_it_on(fakes: Any) -> None:
+    """magnify and measure take what is named, refuse what is wrong, and say what computed."""
+    frames = np.random.default_rng(0).integers(90, 110, (100, 40, 40, 3), np.uint8)
+    fakes(openvino=lambda G, _: -G)
+    for call in (
+        lambda: fastmag.magnify(frames, method=fastmag.Pulse(provider="openvino"), fps=30),
+        lambda: fastmag.measure(frames, fps=30, provider="openvino"),
+    ):
+        with pytest.raises(InputError, match="provider openvino is wrong"):
+            call()
+    for options, words in ({"provider": "abacus"}, "provider must be"), ({"precision": "fp8"}, "precision must be"):
+        with pytest.raises(InputError, match=words):
+            fastmag.Pulse(**options)
+        with pytest.raises(InputError, match=words):
+            fastmag.measure(frames, fps=30, **options)
+
+
+def test_work_is_guessed_from_the_frames(fakes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """300 frames ask for 19 gradients each in the paper's form, and for about one in the coherent."""
+    asked = []
+    monkeypatch.setattr("fastmag.api.InputGradient", lambda *_, work, **__: asked.append(work))
+    for n_frames in (300, None):
+        for form in ("paper", "coherent"):
+            _network(fastmag.Pulse(form=form), SimpleNamespace(n_frames=n_frames, fps=60.0))
+    assert asked[0] == 150 * 19 and 150 <= asked[1] < 300 and asked[2:] == [None, None]
 
 
 def test_a_listed_provider_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
