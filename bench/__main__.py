@@ -1,4 +1,4 @@
-"""python -m bench [run|kernels|pyramid|pipeline|render|gradient|cuda|table]: measure beside rivals, or print tables."""
+"""python -m bench [run|kernels|pyramid|pipeline|breathing|render|gradient|cuda|table]: measure, or print tables."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).parent / "results"
 KERNELS, PIPELINE = RESULTS / "kernels-cpu.json", RESULTS / "pipeline-cpu.json"
 PYRAMID, RENDER = RESULTS / "pyramid-cpu.json", RESULTS / "render-cpu.json"
+BREATHING = RESULTS / "breathing-cpu.json"
 GRADIENT = RESULTS / "gradient-cpu.json"
 
 
@@ -78,6 +79,13 @@ def measure_pipeline(options: argparse.Namespace) -> None:
     update(PIPELINE, {**about(), **pipeline.run(options.rounds)}, (), False)
 
 
+def measure_breathing(options: argparse.Namespace) -> None:
+    """Time the magnification of breathing file to file and write its record."""
+    from bench import breathing
+
+    update(BREATHING, {**about(), **breathing.run(options.rounds)}, (), False)
+
+
 def measure_render(options: argparse.Namespace) -> None:
     """Time the rendering of people and write its record."""
     from bench import render
@@ -108,10 +116,10 @@ def measure_cuda(options: argparse.Namespace) -> None:
 
 def tables() -> str:
     """All records as Markdown, as far as they are there."""
-    from bench import cuda, gradient, pipeline, render
+    from bench import breathing, cuda, gradient, pipeline, render
 
-    found = [(PIPELINE, pipeline.table), (KERNELS, table), (PYRAMID, table), (RENDER, render.table),
-             (GRADIENT, gradient.table), *((path, cuda.table) for path in RESULTS.glob("cuda-*.json"))]  # fmt: skip
+    found = [(PIPELINE, pipeline.table), (BREATHING, breathing.table), (KERNELS, table), (PYRAMID, table),
+             (RENDER, render.table), (GRADIENT, gradient.table), *((path, cuda.table) for path in RESULTS.glob("cuda-*.json"))]  # fmt: skip
     return "\n\n".join(show(json.loads(path.read_text())) for path, show in found if path.exists())
 
 
@@ -121,7 +129,7 @@ def main() -> None:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=("run", "kernels", "pyramid", "pipeline", "render", "gradient", "cuda", "table"),
+        choices=("run", "kernels", "pyramid", "pipeline", "breathing", "render", "gradient", "cuda", "table"),
         default="run",
     )
     parser.add_argument(
@@ -136,6 +144,8 @@ def main() -> None:
         measure_kernels(options)
     if options.command in ("run", "pyramid"):
         measure_pyramid(options)
+    if options.command in ("run", "breathing"):
+        measure_breathing(options)
     if options.command in ("run", "render"):
         measure_render(options)
     if options.command in ("run", "gradient"):

@@ -18,9 +18,10 @@ from fastmag.temporal import butterworth
 KNOTS_PER_SECOND = 2.0  # fields a second: they are smooth in time, the wave is not part of them
 WINDOW_SECONDS, SPEED_SECONDS = 5.0, 0.5  # sigma of the Gaussians over time: of the regression, of the speed
 SMOOTH_SHARE, SMOOTH_FIELD = 2.0, 2.0  # sigma in samples
+LOST = np.float32(1.25)  # what the noise of y, and smoothing, take from the slope
 BORDER = 5  # samples that a filter reaches
 LARGEST_STEP = np.float32(1.3)  # pixels from frame to frame that breathing may take
-AGREES, LOOKS, IN_BAND = (0.5, 0.8), (0.4, 0.8), (0.03, 0.1)  # of rho^2, of |J|, of in-band power: from 0 to 1
+AGREES, LOOKS, IN_BAND = (0.3, 0.6), (0.8, 1.4), (0.03, 0.1)  # of rho^2, of |J|, of in-band power: from 0 to 1
 FAST = 2.5  # pixels per 0.1 s of other motion at which a field has faded to 1/e
 BREATHES = (0.06, 0.14)  # pixels (root mean square) that trusted places move with the wave: from no breath to one
 
@@ -53,7 +54,7 @@ def fields_at(
     trust *= ramp(held(over_time(sparse, ops.smooth_space(motion.share, SMOOTH_SHARE))), LOOKS)
     fields = [ops.smooth_amplitude_weighted(slope[:, i] * trust, seen, SMOOTH_FIELD) for i in (0, 1)]
     presence = breathes(slope, trust * seen, wide, wave)
-    return np.stack(fields, axis=1) * presence[:, None, None, None], float(presence.mean())
+    return np.stack(fields, axis=1) * (LOST * presence[:, None, None, None]), float(presence.mean())
 
 
 def breathes(slope: np.ndarray, weight: np.ndarray, wide: np.ndarray, wave: np.ndarray) -> np.ndarray:

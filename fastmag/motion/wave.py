@@ -14,15 +14,18 @@ from fastmag.ops import Ops
 @dataclass(frozen=True)
 class Breath:
     """Of T frames, in pixels of the network's square of 492, up to a sign that is the network's: `velocity` (T - 1,),
-    from frame to frame, and `wave` (T,), both in the passband; rate_hz, the mean rate in hertz."""
+    from frame to frame, and `wave` (T,), both in the passband; `position` (T,), the wave before the band-pass, which
+    bends its ends; rate_hz, the mean rate in hertz."""
 
     velocity: np.ndarray
     wave: np.ndarray
+    position: np.ndarray
     rate_hz: float
 
 
 def breath(y: np.ndarray, fps: float, passband: tuple[float, float], ops: Ops) -> Breath:
     """The breath in y (T - 1,), pixels per 0.1 s read at `fps`, band-passed with zero phase over the whole clip."""
     velocity = (y - y.mean(dtype=np.float64)) * (phase.ANALYSIS_FPS / fps)
-    wave = filtered(np.concatenate([[0.0], np.cumsum(velocity)]), passband, fps, ops.bandpass)
-    return Breath(filtered(velocity, passband, fps, ops.bandpass), wave, mean_rate(wave, fps, passband))
+    position = np.concatenate([[0.0], np.cumsum(velocity)])
+    wave, steady = (filtered(series, passband, fps, ops.bandpass) for series in (position, velocity))
+    return Breath(steady, wave, position, mean_rate(position, fps, passband))
