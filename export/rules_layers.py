@@ -43,13 +43,6 @@ class Window:
         return self.strides == self.extents == self.kernel and not any(self.begin + self.end) and min(self.tail) >= 0
 
 
-def groups_of(node: onnx.NodeProto, channels: int) -> int:
-    groups = int(attribute(node, "group", 1))
-    if groups < 1 or channels % groups:
-        raise refusal(node, f"it has {channels} channels in {groups} groups")
-    return groups
-
-
 def window(tape: Tape, node: onnx.NodeProto, kernel: tuple[int, ...]) -> Window:
     rank = len(kernel)
     x, y = (tape.fixed_shape(node, name)[1:] for name in (node.input[0], node.output[0]))
@@ -74,7 +67,9 @@ def window(tape: Tape, node: onnx.NodeProto, kernel: tuple[int, ...]) -> Window:
 def conv(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Cotangent]:
     shape = tape.required_constant(node, 1, "weight").shape
     w = window(tape, node, shape[2:])
-    groups = groups_of(node, shape[0])
+    groups, channels = int(attribute(node, "group", 1)), tape.fixed_shape(node, node.input[0])[0]
+    if groups < 1 or shape[0] % groups or channels != shape[1] * groups:
+        raise refusal(node, f"its weight does not fit {channels} channels in {groups} groups")
     g, scale = tape.with_scale_along(tape.spread_batch(g, node.output[0]), -1 - len(w.kernel))
     weight = tape.scaled_weight(node.input[1], scale.reshape(-1, *[1] * (len(shape) - 1)))
     if set(w.strides) == {1} and shape[1] * groups > FEW_CHANNELS:
@@ -132,7 +127,9 @@ def conv_transpose(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, 
     x, y = node.input[0], node.output[0]
     shape = tape.required_constant(node, 1, "weight").shape
     w = _spread_window(tape, node, shape[2:])
-    groups = groups_of(node, shape[0])
+    groups = int(attribute(node, "group", 1))
+    if groups < 1 or shape[0] % groups or tape.fixed_shape(node, x)[0] != shape[0]:
+        raise refusal(node, f"its weight of {shape[0]} channels does not fit its input in {groups} groups")
     g, scale = tape.with_scale_along(tape.spread_batch(g, y), -1 - len(w.kernel))
     if scale.size > 1 and groups > 1:  # the weight's second axis counts the outputs of one group
         g, scale = tape.applied(g.scaled(scale.reshape(-1, *[1] * len(w.kernel)))), np.ones(1)

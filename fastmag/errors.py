@@ -2,7 +2,13 @@
 
 
 class InputError(ValueError):
-    """The user's input is wrong: what it was, what was expected, and the remedy, in one line (exit code 2)."""
+    """The user's input is wrong: what it was, what was expected, and the remedy, in one line (exit code 2).
+
+    What the message quotes may come from a file of anybody's: nothing in it ends the line or drives the terminal.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__("".join(c if c.isprintable() else " " for c in str(message)))
 
 
 class DamagedVideo(RuntimeWarning):

@@ -46,6 +46,7 @@ def vet(content: bytes, name: str, outside: bool = False) -> None:
     than they have bytes for, and sparse weights.
     """
     try:
+        outputs(content)
         for problem in _problems(content):
             if problem is not OUTSIDE or not outside:
                 raise InputError(f"{name} {problem}; export it again")
@@ -64,7 +65,7 @@ def keeps_weights_outside(content: bytes) -> bool:
 
 
 def outputs(content: bytes) -> set[str]:
-    """The names of a vetted model's outputs."""
+    """The names of a model's outputs; IndexError or ValueError where it is none."""
     graphs = [value for number, _, value in _fields(content) if number == GRAPH]
     ends = [value for graph in graphs for number, _, value in _fields(graph) if number == OUTPUT]
     return {_name(end, VALUE_NAME).decode(errors="replace") for end in ends}
