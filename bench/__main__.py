@@ -119,7 +119,8 @@ def tables() -> str:
     from bench import breathing, cuda, gradient, pipeline, render
 
     found = [(PIPELINE, pipeline.table), (BREATHING, breathing.table), (KERNELS, table), (PYRAMID, table),
-             (RENDER, render.table), (GRADIENT, gradient.table), *((path, cuda.table) for path in RESULTS.glob("cuda-*.json"))]  # fmt: skip
+             (RENDER, render.table), (GRADIENT, gradient.table),
+             *((path, cuda.table) for path in RESULTS.glob("cuda-*.json"))]  # fmt: skip
     return "\n\n".join(show(json.loads(path.read_text())) for path, show in found if path.exists())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from fastmag.errors import InputError
 
 
-def run(video, folder) -> str:
+def run(video, folder, method: str = "pulse") -> str:
     """Magnify `video` (None: a sample that is rendered first) into `folder`. Returns what to look at, as text."""
     from fastmag.api import magnify
     from fastmag.pictures import before_after
@@ -18,9 +18,9 @@ def run(video, folder) -> str:
     except OSError as error:
         raise InputError(f"the folder {folder} cannot be made ({error.strerror}): choose another with --out") from error
     source = Path(video) if video else sample(folder)
-    magnified = folder / f"{source.stem}-magnified.mp4"
-    picture = folder / f"{source.stem}-before-after.png"
-    report = magnify(source, magnified, progress=True, overwrite=True)
+    name = source.stem if method == "pulse" else f"{source.stem}-{method}"
+    magnified, picture = folder / f"{name}-magnified.mp4", folder / f"{name}-before-after.png"
+    report = magnify(source, magnified, method, progress=True, overwrite=True)
     before_after(source, magnified, picture, report.message)
     lines = [report.message, f"magnified video:       {magnified}", f"before/after picture:  {picture}"]
     return "\n".join(([report.damage] if report.damage else []) + lines)

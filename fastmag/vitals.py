@@ -60,7 +60,8 @@ def measure_pulse(source, params: Pulse, network, ops: Ops, progress=passes.sile
             wave[start:stop] = wave[start:stop] * (1 - ramp) + found.wave.p * ramp
             quality, total, end = quality + found.presence * (stop - start), total + stop - start, stop
             progress("measure", stop, len(grid))
-    return measurement(grid, wave, wave, fps, quality / total, params.passband, "pulse")
+    rate = mean_rate(wave, fps, params.passband)
+    return measurement(grid, wave, fps, quality / total, params.passband, "pulse", rate)
 
 
 def measure_respiration(source, params: Respiration, network, ops: Ops, progress=passes.silent) -> Measurement:
@@ -75,15 +76,15 @@ def measure_respiration(source, params: Respiration, network, ops: Ops, progress
     lengths = np.array([section.stop - section.start for section in sections])
     quality = float(lengths @ [section.presence for section in sections] / lengths.sum())
     wave = found.wave / max(float(found.wave.std()), 1e-12)
-    return measurement(grid, wave, found.position, fps, quality, params.passband, "respiration")
+    return measurement(grid, wave, fps, quality, params.passband, "respiration", found.rate_hz)
 
 
-def measurement(grid, wave, series: np.ndarray, fps: float, quality: float, passband, signal: str) -> Measurement:
-    """A wave (T,) at the times `grid`, with the rates of a series (T,) of the same rhythm."""
-    at, rates = windowed_rates(series, fps, passband, WINDOW_SECONDS[signal])
-    return Measurement(
-        grid, wave, 60 * mean_rate(series, fps, passband), quality, grid[0] + at, 60 * rates, fps, signal
-    )
+def measurement(
+    grid, wave: np.ndarray, fps: float, quality: float, passband, signal: str, rate_hz: float
+) -> Measurement:
+    """A wave (T,) at the times `grid`, with its rate and its rates over time."""
+    at, rates = windowed_rates(wave, fps, passband, WINDOW_SECONDS[signal])
+    return Measurement(grid, wave, 60 * rate_hz, quality, grid[0] + at, 60 * rates, fps, signal)
 
 
 def windowed_rates(

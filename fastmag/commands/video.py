@@ -105,8 +105,9 @@ def doctor() -> None:
 @click.command()
 @click.argument("video", required=False)
 @click.option("--out", type=click.Path(), default="demo", show_default=True, help="Folder for the results.")
-def demo(video, out) -> None:
+@click.option("--method", default="pulse", show_default=True, help="A method or preset, such as respiration.")
+def demo(video, out, method) -> None:
     """Magnify VIDEO, or a rendered sample, and draw a before/after picture."""
     from fastmag.demo import run
 
-    click.echo(run(video, out))
+    click.echo(run(video, out, method))

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmag import phase
-from fastmag.coherent.wave import filtered, mean_rate
+from fastmag.coherent.wave import dominant_rate, filtered, mean_rate
 from fastmag.ops import Ops
+
+NEAR = (0.85, 1.15)  # of a rate: where its exact value is looked for
 
 
 @dataclass(frozen=True)
@@ -28,4 +30,11 @@ def breath(y: np.ndarray, fps: float, passband: tuple[float, float], ops: Ops) -
     velocity = (y - y.mean(dtype=np.float64)) * (phase.ANALYSIS_FPS / fps)
     position = np.concatenate([[0.0], np.cumsum(velocity)])
     wave, steady = (filtered(series, passband, fps, ops.bandpass) for series in (position, velocity))
-    return Breath(steady, wave, position, mean_rate(position, fps, passband))
+    return Breath(steady, wave, position, rate(wave, position, fps, passband))
+
+
+def rate(wave: np.ndarray, position: np.ndarray, fps: float, passband: tuple[float, float]) -> float:
+    """The mean rate in hertz: near the strongest of the wave in the passband, and from the position, whose ends are not
+    bent."""
+    strongest = dominant_rate(wave, fps, passband)
+    return mean_rate(position, fps, (NEAR[0] * strongest, NEAR[1] * strongest))
