@@ -17,12 +17,37 @@ from fastmag.export.tape import attribute
 Slope = Callable[[np.ndarray], np.ndarray]
 
 
-def as_torch(path: Path) -> nn.Sequential:
-    """The network of a file as torch would have it; for chains of the layers that ours are made of."""
-    graph = onnx.load(path).graph
-    weights = {i.name: torch.tensor(numpy_helper.to_array(i).copy()) for i in graph.initializer}
-    layers = [_layer(node, [weights.get(name) for name in node.input]) for node in graph.node]
-    module = nn.Sequential(*layers).eval()
+class Graph(nn.Module):
+    """The nodes of an ONNX graph, one torch layer each, in their order."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        super().__init__()
+        weights = {i.name: torch.tensor(numpy_helper.to_array(i).copy()) for i in graph.initializer}
+        self.given = [[name for name in node.input if name not in weights] for node in graph.node]
+        self.made = [node.output[0] for node in graph.node]
+        self.layers = nn.ModuleList(_layer(node, [weights.get(n) for n in node.input]) for node in graph.node)
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        known = {"X": X}
+        for layer, given, made in zip(self.layers, self.given, self.made, strict=True):
+            known[made] = layer(*(known[name] for name in given))
+        return known["y"]
+
+
+class Call(nn.Module):
+    """A function as a layer."""
+
+    def __init__(self, function: Callable[..., torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *x: torch.Tensor) -> torch.Tensor:
+        return self.function(*x)
+
+
+def as_torch(path: Path) -> nn.Module:
+    """The network of a file as torch would have it; for the layers that ours are made of."""
+    module = Graph(onnx.load(path).graph).eval()
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     return module
@@ -48,6 +73,8 @@ def _layer(node: onnx.NodeProto, given: list[torch.Tensor | None]) -> nn.Module:
             return nn.ELU(attribute(node, "alpha", 1.0))
         case "Reshape" | "Flatten":
             return nn.Flatten()
+        case "Sub" | "Neg":
+            return Call(torch.sub if node.op_type == "Sub" else torch.neg)
         case _:
             raise ValueError(f"no torch layer for {node.op_type}")
     made.weight.data, made.bias.data = weight, given[2]

@@ -14,7 +14,7 @@ from fastmag.providers import Array, Network
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 # Elements of X in a block, and the most samples. On the CPU activations should stay in the cache (`python -m bench
 # gradient`); on a GPU a launch has to be worth its while.
-CPU_BLOCK, GPU_BLOCK = (32_768, 8), (4 << 20, 512)
+CPU_BLOCK, GPU_BLOCK = (1 << 19, 8), (4 << 20, 512)
 
 
 def why_not_listed(name: str) -> str | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import openvino
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
-BLOCK = (65_536, 16)  # elements of X and most samples of a block (`python -m bench gradient`)
+BLOCK = (1 << 20, 16)  # elements of X and most samples of a block (`python -m bench gradient`)
 
 
 class OpenVino:
