@@ -80,7 +80,9 @@ class Reader:
             wave[section.start : section.stop] = section.wave
         lengths = np.array([section.stop - section.start for section in sections])
         quality = float(lengths @ [section.presence for section in sections] / lengths.sum())
-        return np.ascontiguousarray(sink.array[self.case.judged]), self._compare(wave, fps, quality)
+        return np.ascontiguousarray(sink.array[self.case.judged]), self._compare(
+            wave, 60 * sections[0].rate_hz, fps, quality
+        )
 
     def read(self, by_network: bool) -> BreathReading:
         """The wave by the network's y, or by the lower half of the picture, without magnifying."""
@@ -88,7 +90,8 @@ class Reader:
                                               passes.silent)  # fmt: skip
         with spool:
             y = respiration.velocity(spool, fps, self.network, self.ops) if by_network else self._lower(spool)
-        return self._compare(breath_of(y, fps, self.params.passband, self.ops).wave, fps, NAN)
+        found = breath_of(y, fps, self.params.passband, self.ops)
+        return self._compare(found.wave, 60 * found.rate_hz, fps, NAN)
 
     def _lower(self, spool) -> np.ndarray:
         parts = []
@@ -103,9 +106,8 @@ class Reader:
         seconds = respiration.stride_of(self.case.fps) / self.case.fps
         return (np.diff(height) / (seconds * phase.ANALYSIS_FPS)).astype(np.float32)
 
-    def _compare(self, wave: np.ndarray, fps: float, quality: float) -> BreathReading:
+    def _compare(self, wave: np.ndarray, rate: float, fps: float, quality: float) -> BreathReading:
         case, passband = self.case, self.params.passband
-        rate = 60 * mean_rate(wave, fps, passband)
         if not case.breathing:
             return BreathReading(NAN, rate, NAN, quality)
         times = np.arange(len(case.breath)) / case.fps

@@ -99,10 +99,10 @@ def read(small: np.ndarray, network: Any, ops: Any) -> tuple[np.ndarray, np.ndar
 def compare(y: np.ndarray, true: np.ndarray, ops: Any) -> tuple[float, float]:
     """Correlation, up to sign, of the wave of y (T - 1,) with the true breath (T,) in the passband; error of the rate a
     minute."""
-    fps = phase.ANALYSIS_FPS
-    found, truth = breath(y, fps, PASSBAND, ops), filtered(true - true.mean(), PASSBAND, fps, ops.bandpass)
+    fps, true = phase.ANALYSIS_FPS, true - true.mean()
+    found, truth = breath(y, fps, PASSBAND, ops), filtered(true, PASSBAND, fps, ops.bandpass)
     r = abs(float(np.corrcoef(found.wave, truth)[0, 1])) if found.wave.any() else 0.0
-    return r, 60 * abs(found.rate_hz - mean_rate(truth, fps, PASSBAND))
+    return r, 60 * abs(found.rate_hz - mean_rate(true, fps, PASSBAND))
 
 
 def judge(ask: Ask, model: str | None, keep: Path | None = None) -> WaveRow:
