@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastmag.motion.wave import Breath, rhythm
 from fastmag.ops import Ops
 from fastmag.temporal import butterworth
 
@@ -23,7 +24,7 @@ BORDER = 5  # samples that a filter reaches
 LARGEST_STEP = np.float32(1.3)  # pixels from frame to frame that breathing may take
 AGREES, LOOKS, IN_BAND = (0.3, 0.6), (0.8, 1.4), (0.03, 0.1)  # of rho^2, of |J|, of in-band power: from 0 to 1
 FAST = 2.5  # pixels per 0.1 s of other motion at which a field has faded to 1/e
-BREATHES = (0.06, 0.14)  # pixels (root mean square) that trusted places move with the wave: from no breath to one
+BREATHES = (0.003, 0.0045)  # share of the motion times root of pixels times rhythm: from no breath to one
 
 
 @dataclass(frozen=True)
@@ -38,30 +39,35 @@ class Motion:
 
 
 def fields_at(
-    knots: np.ndarray, motion: Motion, y: np.ndarray, wave: np.ndarray, fps: float, passband, ops: Ops
+    knots: np.ndarray, motion: Motion, breath: Breath, rows: slice, passband, fps: float, ops: Ops
 ) -> tuple[np.ndarray, float]:
-    """Pixels per pixel of the wave, (K, 2, h, w) float32, at the rows `knots` (K,), and how surely there is a breath.
+    """Pixels per pixel of the wave, (K, 2, h, w) float32, at the knots (K,), and how surely there is a breath.
 
-    y (T,) and its integral, the wave (T,), are in the passband. Where no breath is found, the fields are 0.
+    rows: the differences of the breath that the motion shows; knots are counted from the first of them. Where no breath
+    is found, the fields are 0.
     """
-    count = len(motion.flow)
+    count, y, wave = len(motion.flow), breath.velocity[rows].astype(np.float32), breath.wave[1:][rows]
     wide, brief = (window(knots, np.arange(count), seconds * fps) for seconds in (WINDOW_SECONDS, SPEED_SECONDS))
-    found = regress(motion, y.astype(np.float32), butterworth(passband, fps), wide, brief, ops)
+    found = regress(motion, y, butterworth(passband, fps), wide, brief, ops)
     slope, trust, other, seen = map(held, (*found, over_time(brief, motion.power)))
     speed = ops.smooth_amplitude_weighted(other / (seen + np.float32(1e-3)), seen, SMOOTH_FIELD)
     trust *= np.exp(-((speed * np.float32(fps / 10 / FAST)) ** 2))
     sparse = window(knots, motion.marked, WINDOW_SECONDS * fps)
-    trust *= ramp(held(over_time(sparse, ops.smooth_space(motion.share, SMOOTH_SHARE))), LOOKS)
+    looks = ramp(held(over_time(sparse, ops.smooth_space(motion.share, SMOOTH_SHARE))), LOOKS)
+    trust *= looks
     fields = [ops.smooth_amplitude_weighted(slope[:, i] * trust, seen, SMOOTH_FIELD) for i in (0, 1)]
-    presence = breathes(slope, trust * seen, wide, wave)
+    steady = rhythm(wave, fps, passband)
+    presence = ramp(breathes(motion.flow, looks * seen, y, wave, wide) * steady, BREATHES).astype(np.float32)
     return np.stack(fields, axis=1) * (LOST * presence[:, None, None, None]), float(presence.mean())
 
 
-def breathes(slope: np.ndarray, weight: np.ndarray, wide: np.ndarray, wave: np.ndarray) -> np.ndarray:
-    """How surely there is a breath around every knot (K,): by how far what is trusted moves with the wave."""
-    squares = (weight * (slope * slope).sum(axis=1)).sum(axis=(1, 2), dtype=np.float64)
-    share = squares / (weight.sum(axis=(1, 2), dtype=np.float64) + 1e-12)
-    return ramp(np.sqrt(share * (wide.astype(np.float64) @ wave**2)).astype(np.float32), BREATHES)
+def breathes(flow: np.ndarray, weight: np.ndarray, y: np.ndarray, wave: np.ndarray, wide: np.ndarray) -> np.ndarray:
+    """How much of a breath y is, around every knot (K,): the share that it makes up of all motion where the network
+    looks, times the root of its size in pixels. A held breath leaves a small y beside the body's sway."""
+    moved = over_time(wide, np.einsum("tchw,tchw->thw", flow, flow))
+    power = (moved * weight).sum(axis=(1, 2), dtype=np.float64) / (weight.sum(axis=(1, 2), dtype=np.float64) + 1e-9)
+    size = wide.astype(np.float64) @ wave**2
+    return np.sqrt((wide @ (y * y)) / (power + 1e-9)) * size**0.25
 
 
 def held(x: np.ndarray) -> np.ndarray:

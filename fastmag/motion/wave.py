@@ -10,6 +10,7 @@ from fastmag import phase
 from fastmag.coherent.wave import dominant_rate, filtered, mean_rate
 from fastmag.ops import Ops
 
+STEADY_HZ = 0.06  # how far a steady rhythm strays
 NEAR = (0.85, 1.15)  # of a rate: where its exact value is looked for
 
 
@@ -31,6 +32,16 @@ def breath(y: np.ndarray, fps: float, passband: tuple[float, float], ops: Ops) -
     position = np.concatenate([[0.0], np.cumsum(velocity)])
     wave, steady = (filtered(series, passband, fps, ops.bandpass) for series in (position, velocity))
     return Breath(steady, wave, position, rate(wave, position, fps, passband))
+
+
+def rhythm(wave: np.ndarray, fps: float, passband: tuple[float, float]) -> float:
+    """The share of the power in the passband within 0.06 Hz of its strongest frequency."""
+    n = max(1 << 13, 1 << int(np.ceil(np.log2(len(wave)))))
+    power = np.abs(np.fft.rfft((wave - wave.mean()) * np.hanning(len(wave)), n)) ** 2
+    frequency = np.fft.rfftfreq(n, 1 / fps)
+    inside = np.where((frequency > passband[0]) & (frequency < passband[1]), power, 0)
+    near = np.abs(frequency - frequency[inside.argmax()]) < STEADY_HZ
+    return float(inside[near].sum() / max(inside.sum(), 1e-30))
 
 
 def rate(wave: np.ndarray, position: np.ndarray, fps: float, passband: tuple[float, float]) -> float:
