@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from fastmag.cli import cli
 from fastmag.errors import InputError
 from fastmag.evaluation import people, record
-from fastmag.evaluation.breathing import tables
+from fastmag.evaluation.breathing import reading, tables
 from fastmag.evaluation.breathing.cases import BACKGROUND, BESIDE, BETWEEN, HEAD, TORSO, BreathAsk, BreathCase
 from fastmag.evaluation.breathing.clips import judge_breathing
 from fastmag.evaluation.breathing.figures import BreathFigures
@@ -131,6 +131,29 @@ def test_a_rival_is_given_the_alpha_of_the_same_gain(case):
 
     assert gain_of(case, magnify(case.frames, method=params, fps=FPS)) == pytest.approx(3, rel=0.06)
     assert alike(dataclasses.replace(case, breathing=False), params, 3.0).alpha == 4
+
+
+class Flat:
+    """A network that reads noise and looks everywhere alike."""
+
+    def predict(self, x):
+        return np.random.default_rng(len(x)).normal(size=len(x)).astype(np.float32)
+
+    def __call__(self, x):
+        return np.ones_like(x)
+
+
+def test_what_is_read_is_compared_with_the_true_breath(case, monkeypatch):
+    monkeypatch.setattr(reading, "network_of", lambda model: Flat())
+    reader = reading.Reader(case)
+    lower, noise = reader.read(False), reader.read(True)
+    assert lower.wave_correlation > 0.95 and lower.rate_error < 0.3 and np.isnan(lower.quality)
+    assert lower.rate == pytest.approx(15, abs=0.3) and noise.wave_correlation < 0.7
+    shown, told = reader.magnified(truly=True)
+    assert told.wave_correlation > 0.98 and told.rate_error < 0.3 and 0 < told.quality <= 1
+    assert judged(case, shown).gain > 1.3
+    held = reading.Reader(dataclasses.replace(case, breathing=False)).read(False)
+    assert np.isnan([held.wave_correlation, held.rate_error]).all() and held.rate == lower.rate
 
 
 def test_methods_are_known_by_name():
