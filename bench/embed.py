@@ -1,4 +1,4 @@
-"""python -m bench.embed [people|face]: magnify.onnx against the whole estimator, on people with truth and a real clip.
+"""python -m bench.embed [people|face|table]: magnify.onnx beside the whole estimator, judged by truth.
 
 Rendered people that nothing was set on (seeds from 810000), 12 s, one chunk of the default length; both methods at
 alpha 10, judged as `fastmag evaluate` does. "nothing" is 0 dB by definition. Clips of the record are not judged again.
@@ -139,7 +139,7 @@ def _mean(values: Sequence[float]) -> str:
 def main() -> None:
     """Measure what is asked for, keep it, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.embed", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=("people", "face"), help="both without a word")
+    parser.add_argument("what", nargs="*", choices=("people", "face", "table"), help="people and face by default")
     parser.add_argument("--tasks", default="ABCD")
     parser.add_argument("--people", type=int, default=2, help="clips with a pulse, a task")
     parser.add_argument("--without", type=int, default=1, help="clips without one, a task")

@@ -66,7 +66,7 @@ def test_the_graph_is_its_meaning(session, count, fps, size):
     difference = np.abs(magnified.astype(int) - want)
     assert present > 0.5 and abs(presence - present) < 0.02
     assert np.abs(want.astype(int) - frames).mean() > 0.1
-    assert difference.max() <= 1 and (difference > 0).mean() < 0.01
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.004  # measured: .0005 and .0024
 
 
 def test_a_pulse_grows_and_nothing_else(session):
