@@ -81,7 +81,7 @@ def shifted(image, down, across):
 
 
 class Eye:
-    """A network that knows y beforehand, and looks everywhere alike."""
+    """A network that knows y beforehand, and looks at the lower half."""
 
     def __init__(self, y):
         self.y, self.at = np.asarray(y, np.float32), 0
@@ -91,7 +91,9 @@ class Eye:
         return self.y[self.at - len(x) : self.at]
 
     def gradient(self, x):
-        return np.zeros(len(x), np.float32), np.ones_like(x)
+        slope = np.zeros_like(x)
+        slope[:, :, 64:] = 1
+        return np.zeros(len(x), np.float32), slope
 
     def __call__(self, x):
         return self.gradient(x)[1]

@@ -24,7 +24,7 @@ BORDER = 5  # samples that a filter reaches
 LARGEST_STEP = np.float32(1.3)  # pixels from frame to frame that breathing may take
 AGREES, LOOKS, IN_BAND = (0.3, 0.6), (0.8, 1.4), (0.03, 0.1)  # of rho^2, of |J|, of in-band power: from 0 to 1
 FAST = 2.5  # pixels per 0.1 s of other motion at which a field has faded to 1/e
-BREATHES = (0.003, 0.0045)  # share of the motion times root of pixels times rhythm: from no breath to one
+BREATHES = (0.0055, 0.0075)  # share of the motion times root of pixels times rhythm: from no breath to one
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def fields_at(
     trust *= looks
     fields = [ops.smooth_amplitude_weighted(slope[:, i] * trust, seen, SMOOTH_FIELD) for i in (0, 1)]
     steady = rhythm(wave, fps, passband)
-    presence = ramp(breathes(motion.flow, looks * seen, y, wave, wide) * steady, BREATHES).astype(np.float32)
-    return np.stack(fields, axis=1) * (LOST * presence[:, None, None, None]), float(presence.mean())
+    presence = float(ramp(breathes(motion.flow, looks * seen, y, wave, wide).mean() * steady, BREATHES))
+    return np.stack(fields, axis=1) * np.float32(LOST * presence), presence
 
 
 def breathes(flow: np.ndarray, weight: np.ndarray, y: np.ndarray, wave: np.ndarray, wide: np.ndarray) -> np.ndarray:
