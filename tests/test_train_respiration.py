@@ -9,12 +9,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from fastmag import models, phase
 from fastmag.cli import cli
 from fastmag.errors import InputError
+from fastmag.evaluation.breathing import waves
 from fastmag.export import respiration, respiration_data, train
 from fastmag.export.networks import FoldedRespiration, RespirationNet
 from fastmag.export.respiration import RESPIRATION, RespirationPlan, loss_of, train_respiration, turned, windows
 from fastmag.export.respiration_data import BreathFile
+from fastmag.gradients import InputGradient
 from fastmag.kernels import cpu
 
 
@@ -171,3 +174,32 @@ def test_one_command_renders_trains_and_writes_a_network(tmp_path):
 def test_bad_plans_are_refused(options, said):
     with pytest.raises(InputError, match=said):
         RespirationPlan(**options)
+
+
+def test_the_shipped_network_is_the_one_that_its_card_tells_of():
+    session = onnxruntime.InferenceSession(models.path("respiration"), providers=["CPUExecutionProvider"])
+    (name,), (out,) = ([v.name for v in session.get_inputs()], [v.name for v in session.get_outputs()])
+    assert (name, out) == ("X", "y")
+    assert list(session.get_inputs()[0].shape[1:]) == [4, 128, 128]
+    x = np.random.default_rng(0).normal(0, 2, (2, 4, 128, 128)).astype(np.float32)
+    (there,), (back,) = session.run(["y"], {"X": x}), session.run(["y"], {"X": -x})
+    np.testing.assert_allclose(there, -back, atol=1e-6)
+    assert np.abs(there).max() > 1e-3
+    weights = sum(int(np.prod(tensor.dims)) for tensor in onnx.load(models.path("respiration")).graph.initializer)
+    card = models.path("respiration").with_suffix(".md").read_text()
+    assert "fastmag train respiration OUT --seed 1" in card
+    assert f"| weights | {sum(p.numel() for p in RespirationNet().parameters()):,} |" in card
+    assert weights >= sum(p.numel() for p in RespirationNet().parameters())
+
+
+def test_the_shipped_network_reads_a_person_better_than_the_lower_half():
+    y, plain = [], []
+    network = InputGradient(models.path("respiration_gradient"), threads=1, expect=phase.SHAPE)
+    for seed in (4, 5, 6):
+        settings = {"seconds": 14.0, "size": (246, 246), "antialias": 2, "texture_rows": 128, "detail": 0.5}
+        small, breath = waves.seen(waves.Ask("D", seed, settings))
+        read = waves.read(small, network, cpu)
+        for found, r in zip(read, (y, plain), strict=True):
+            r.append(waves.compare(found, breath, cpu)[0])
+    assert np.median(y) > 0.7
+    assert np.median(y) > np.median(plain) + 0.1

@@ -1,10 +1,11 @@
-"""The networks that ship: `pulse` (X -> y) and `pulse_gradient` (X -> dy/dX and y), with their card `pulse.md`."""
+"""The networks that ship: `pulse` and `respiration` (X -> y), each with its gradient (X -> dy/dX and y), such as
+`pulse_gradient`, and its card, such as `pulse.md`."""
 
 from pathlib import Path
 
 from fastmag.errors import InputError
 
-NAMES = ("pulse", "pulse_gradient")
+NAMES = ("pulse", "pulse_gradient", "respiration", "respiration_gradient")
 
 
 def path(name: str) -> Path:
