@@ -20,7 +20,7 @@ def read(path: str) -> None:
         height, width, fps = reader.info.height, reader.info.width, float(reader.info.fps)
         print(f"--size {width}x{height} --fps {fps:g}", file=sys.stderr)
         for planes in reader:
-            sys.stdout.buffer.write(np.ascontiguousarray(to_rgb(planes, reader.info)))
+            sys.stdout.buffer.write(to_rgb(planes, reader.info).tobytes())
 
 
 def write(path: str, size: str, fps: str) -> None:
@@ -41,4 +41,9 @@ def write(path: str, size: str, fps: str) -> None:
 
 
 if __name__ == "__main__":
-    {"read": read, "write": write}[sys.argv[1]](*sys.argv[2:])
+    if len(sys.argv) == 3 and sys.argv[1] == "read":
+        read(sys.argv[2])
+    elif len(sys.argv) == 5 and sys.argv[1] == "write":
+        write(*sys.argv[2:])
+    else:
+        sys.exit(f"usage: {__doc__}")
