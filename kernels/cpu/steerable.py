@@ -20,13 +20,8 @@ from fastmag.kernels.cpu import fourier
 from fastmag.kernels.cpu._arrays import writing
 from fastmag.kernels.cpu._spectra import fold, gather, weigh
 from fastmag.kernels.cpu._threads import spread, threads
+from fastmag.kernels.subbands import COMPLEX, check_subbands, chosen_levels
 from fastmag.pyramids import Steerable
-
-_COMPLEX: dict[np.dtype, np.dtype] = {
-    np.dtype(np.float32): np.dtype(np.complex64),
-    np.dtype(np.float64): np.dtype(np.complex128),
-}
-
 
 _EFFORT = 8
 """A pixel's work, as so many elements of other kernels."""
@@ -110,13 +105,6 @@ def _parts(x: NDArray) -> NDArray:
     return x.view(x.real.dtype)
 
 
-def _levels(plan: Steerable, levels: Sequence[int] | None) -> Sequence[int]:
-    chosen = range(plan.depth) if levels is None else levels
-    if not all(0 <= level < plan.depth for level in chosen):
-        raise InputError(f"levels must be 0 to {plan.depth - 1}; got {list(chosen)}: choose among them")
-    return chosen
-
-
 def steerable_analysis(
     frames: NDArray,
     plan: Steerable,
@@ -133,13 +121,13 @@ def steerable_analysis(
     """
     frames = np.asarray(frames)
     real = np.dtype(np.float64 if frames.dtype == np.float64 else np.float32)
-    (H, W), batch, chosen = plan.shape, len(frames), _levels(plan, levels)
+    (H, W), batch, chosen = plan.shape, len(frames), chosen_levels(plan, levels)
     if frames.shape[1:] != plan.shape:
         raise InputError(f"frames must be (B, {H}, {W}) for this plan; got {frames.shape}: make a plan of their size")
     rooms = [None] * len(chosen) if out is None else out
     shapes = [(batch, plan.orientations, *plan.sizes[level]) for level in chosen]
-    subbands = tuple(writing(r, s, _COMPLEX[real]) for r, s in zip(rooms, shapes, strict=True))
-    kept = None if residual is None else _parts(writing(residual, (batch, H, W // 2 + 1), _COMPLEX[real]))
+    subbands = tuple(writing(r, s, COMPLEX[real]) for r, s in zip(rooms, shapes, strict=True))
+    kept = None if residual is None else _parts(writing(residual, (batch, H, W // 2 + 1), COMPLEX[real]))
     filters, scale = [_filters(plan, level, real) for level in chosen], real.type(1 / (H * W))
 
     whole, (split, pieces) = kept is not None, _pieces(plan, len(chosen), batch)
@@ -179,16 +167,11 @@ def steerable_synthesis(
     subbands: one array (B, K, h, w) a level; levels they belong to, all by default (levels left out count as 0);
     residual as `steerable_analysis` gave it, 0 by default; overwrite: the subbands may be spoilt, which saves memory.
     """
-    (H, W), batch, chosen = plan.shape, len(subbands[0]), _levels(plan, levels)
+    (H, W), batch, chosen = plan.shape, len(subbands[0]), chosen_levels(plan, levels)
     precision = subbands[0].dtype
     real = np.dtype(np.float64 if precision == np.complex128 else np.float32)
     for level, subband in zip(chosen, subbands, strict=True):
-        expected = (batch, plan.orientations, *plan.sizes[level])
-        if subband.shape != expected or subband.dtype != _COMPLEX[real] or not subband.flags.c_contiguous:
-            raise InputError(
-                f"subbands of level {level} must be contiguous {expected} {_COMPLEX[real]}; got {subband.shape} "
-                f"{subband.dtype}: take them from steerable_analysis"
-            )
+        check_subbands(subband, plan, level, batch, COMPLEX[real])
     frames = writing(out, (batch, H, W), real)
     filters = [_filters(plan, level, real) for level in chosen]
 
@@ -203,7 +186,7 @@ def steerable_synthesis(
 
     def synthesise(start: int, stop: int) -> None:
         transforms = _Transforms(plan, filters, whole)
-        spectrum = np.empty((H, W // 2 + 1), _COMPLEX[real])
+        spectrum = np.empty((H, W // 2 + 1), COMPLEX[real])
         boxes = [] if overwrite else [np.empty_like(subband[0]) for subband in subbands]
         for b in range(start, stop):
             spectrum[...] = 0 if residual is None else residual[b]

@@ -17,9 +17,9 @@ from fastmag.errors import InputError
 from fastmag.kernels.cuda import _device as device
 from fastmag.kernels.cuda._door import door, writing
 from fastmag.kernels.cuda._jit import kernel
+from fastmag.kernels.subbands import COMPLEX, check_subbands, chosen_levels
 from fastmag.pyramids import Steerable
 
-_COMPLEX = {np.dtype(np.float32): np.dtype(np.complex64), np.dtype(np.float64): np.dtype(np.complex128)}
 _KINDS = ("float32", "float64")
 
 
@@ -88,13 +88,6 @@ def _parts(x: Any) -> Any:
     return x.view(np.float32 if x.dtype == np.complex64 else np.float64)
 
 
-def _levels(plan: Steerable, levels: Sequence[int] | None) -> Sequence[int]:
-    chosen = range(plan.depth) if levels is None else levels
-    if not all(0 <= level < plan.depth for level in chosen):
-        raise InputError(f"levels must be 0 to {plan.depth - 1}; got {list(chosen)}: choose among them")
-    return chosen
-
-
 @door(updates=("residual",), batch=("frames", "residual"))
 def steerable_analysis(
     frames: NDArray,
@@ -105,18 +98,18 @@ def steerable_analysis(
 ) -> tuple[NDArray, ...]:
     """As `fastmag.kernels.reference.steerable_analysis`: complex128 of float64 frames, complex64 of any others."""
     real = np.dtype(np.float64 if frames.dtype == np.float64 else np.float32)
-    (H, W), batch, chosen = plan.shape, len(frames), _levels(plan, levels)
+    (H, W), batch, chosen = plan.shape, len(frames), chosen_levels(plan, levels)
     if frames.shape[1:] != plan.shape:
         raise InputError(f"frames must be (B, {H}, {W}) for this plan; got {frames.shape}: make a plan of their size")
     spectrum = device.spectrum(frames.astype(real))
     scale = real.type(1 / (H * W))
     if residual is not None:
-        kept = writing(residual, (batch, H, W // 2 + 1), _COMPLEX[real])
+        kept = writing(residual, (batch, H, W // 2 + 1), COMPLEX[real])
         device.xp.multiply(spectrum, scale * _residual(plan, real), out=kept)
     subbands = []
     for level, room in zip(chosen, out or [None] * len(chosen), strict=True):
         h, w = plan.sizes[level]
-        boxes = writing(room, (batch, plan.orientations, h, w), _COMPLEX[real])
+        boxes = writing(room, (batch, plan.orientations, h, w), COMPLEX[real])
         masks = _masks(plan, level, real)
         _gather.plane(h, w, _parts(spectrum), masks, *plan.reach(level), scale, _parts(boxes), depth=batch)
         transformed = device.inverse(boxes)
@@ -136,20 +129,15 @@ def steerable_synthesis(
     overwrite: bool = False,
 ) -> NDArray:
     """As `fastmag.kernels.reference.steerable_synthesis`: float64 of complex128 subbands, float32 of complex64."""
-    (H, W), batch, chosen = plan.shape, len(subbands[0]), _levels(plan, levels)
+    (H, W), batch, chosen = plan.shape, len(subbands[0]), chosen_levels(plan, levels)
     real = np.dtype(np.float64 if subbands[0].dtype == np.complex128 else np.float32)
     frames = writing(out, (batch, H, W), real)
-    spectrum = device.empty((batch, H, W // 2 + 1), _COMPLEX[real])
+    spectrum = device.empty((batch, H, W // 2 + 1), COMPLEX[real])
     spectrum[...] = 0 if residual is None else residual
     for level, subband in zip(chosen, subbands, strict=True):
-        expected = (batch, plan.orientations, *plan.sizes[level])
-        if subband.shape != expected or subband.dtype != _COMPLEX[real] or not subband.flags.c_contiguous:
-            raise InputError(
-                f"subbands of level {level} must be contiguous {expected} {_COMPLEX[real]}; got {subband.shape} "
-                f"{subband.dtype}: take them from steerable_analysis"
-            )
+        check_subbands(subband, plan, level, batch, COMPLEX[real])
         boxes, (down, across) = device.forward(subband if overwrite else subband.copy()), plan.reach(level)
-        scale, masks = real.type(0.25 / (expected[2] * expected[3])), _masks(plan, level, real)
+        scale, masks = real.type(0.25 / subband[0, 0].size), _masks(plan, level, real)
         _fold.plane(2 * down + 1, across + 1, _parts(boxes), masks, down, across, scale, _parts(spectrum), depth=batch)
     frames[...] = device.frames(spectrum, (H, W))
     return frames
