@@ -113,7 +113,7 @@ def steerable_analysis(
         masks = _masks(plan, level, real)
         _gather.plane(h, w, _parts(spectrum), masks, *plan.reach(level), scale, _parts(boxes), depth=batch)
         transformed = device.inverse(boxes)
-        if transformed is not boxes:
+        if not device.overlap(transformed, boxes):
             boxes[...] = transformed
         subbands.append(boxes)
     return tuple(subbands)
