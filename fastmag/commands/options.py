@@ -71,7 +71,7 @@ def _whose(owners: list[str], methods: Iterable[str]) -> str:
 
 common = [
     click.option("--fps", type=float, help="Frames a second, where the file's own are wrong."),
-    click.option("--backend", default="auto", show_default=True, help="auto or cpu."),
+    click.option("--backend", default="auto", show_default=True, help="auto, cpu or cuda."),
 ]
 
 
