@@ -13,29 +13,29 @@ import numpy as np
 from numba import config, cuda
 from numpy.typing import DTypeLike, NDArray
 
-SIMULATED = bool(config.ENABLE_CUDASIM)
+SIMULATED = bool(getattr(config, "ENABLE_CUDASIM"))  # noqa: B009 (set at run time)
+
+xp: Any  # NumPy or CuPy
+fft: Any
+Array: Any  # the class of arrays on the device
+Exhausted: Any  # the error of a full device
+Lost: Any  # errors of the driver
 
 if SIMULATED:
-    from scipy import fft
+    import scipy.fft
 
-    xp: Any = np
+    from fastmag.kernels.cuda import _stand_ins
 
-    class Array(np.ndarray):
-        """Stands for an array in device memory, so that host arrays are told apart as they are on a GPU."""
-
-    class Exhausted(Exception):
-        """Stands for CuPy's OutOfMemoryError."""
-
-    class Lost(Exception):
-        """Stands for the errors of the driver."""
+    xp, fft = np, scipy.fft
+    Array, Exhausted, Lost = _stand_ins.Array, _stand_ins.Exhausted, _stand_ins.Lost
 else:
-    import cupy as xp
-    from cupy import ndarray as Array
-    from cupyx.scipy import fft
+    import cupy
+    import cupyx.scipy.fft
     from numba.cuda.cudadrv.driver import CudaAPIError
 
-    Exhausted = xp.cuda.memory.OutOfMemoryError
-    Lost = (xp.cuda.driver.CUDADriverError, xp.cuda.runtime.CUDARuntimeError, CudaAPIError)
+    xp, fft = cupy, cupyx.scipy.fft
+    Array, Exhausted = cupy.ndarray, cupy.cuda.memory.OutOfMemoryError
+    Lost = (cupy.cuda.driver.CUDADriverError, cupy.cuda.runtime.CUDARuntimeError, CudaAPIError)
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Any:

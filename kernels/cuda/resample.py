@@ -171,8 +171,8 @@ def _check_channels(frame: Any, change: Any) -> None:
 def downsample_bicubic(frame: NDArray, size: tuple[int, int], out: NDArray | None = None) -> NDArray:
     """As `fastmag.kernels.reference.downsample_bicubic`, float32; also of a batch (B, H, W, C)."""
     frame = levels(frame)
-    plan = (device.constants(plans.antialiased, n, m) for n, m in zip(_size(frame), size, strict=True))
-    return shrink(frame, *plan, out)
+    down, across = (device.constants(plans.antialiased, n, m) for n, m in zip(_size(frame), size, strict=True))
+    return shrink(frame, down, across, out)
 
 
 @door()

@@ -107,7 +107,8 @@ def steerable_analysis(
         kept = writing(residual, (batch, H, W // 2 + 1), COMPLEX[real])
         device.xp.multiply(spectrum, scale * _residual(plan, real), out=kept)
     subbands = []
-    for level, room in zip(chosen, out or [None] * len(chosen), strict=True):
+    rooms = [None] * len(chosen) if out is None else out
+    for level, room in zip(chosen, rooms, strict=True):
         h, w = plan.sizes[level]
         boxes = writing(room, (batch, plan.orientations, h, w), COMPLEX[real])
         masks = _masks(plan, level, real)
