@@ -55,7 +55,7 @@ _PAPER: dict[str, Params] = {
     "vam/breathing": VamMotion(frequency=0.28),
 }
 _OURS: dict[str, Params] = {
-    "breathing/baby": Respiration(passband=(0.16, 0.9)),  # a baby takes 30 to 50 breaths a minute
+    "breathing/baby": Respiration(passband=(0.16, 0.9), sure=True),  # a baby takes 30 to 50 breaths a minute
 }
 PRESETS: dict[str, Params] = _MIT | _PHASE | _VAM | _PAPER | _OURS
 

@@ -130,7 +130,9 @@ def coherent_pieces(
         motion = observe(spool, start, stop, fps, network, ops)
         knots = np.arange(np.ceil(start / step), np.floor((stop - 1) / step) + 1) * step
         inside = slice(start, stop - 1)
-        maps, presence = agreement.fields_at(knots - start - 0.5, motion, found, inside, params.passband, fps, ops)
+        maps, presence = agreement.fields_at(
+            knots - start - 0.5, motion, found, inside, params.passband, fps, params.sure, ops
+        )
         del motion
         if faded is not None:
             share = np.linspace(0, 1, len(faded), dtype=np.float32).reshape(-1, 1, 1, 1)

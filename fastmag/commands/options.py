@@ -36,7 +36,7 @@ TYPES = {
     "n_steps": int, "model": click.Path(), "alpha": float, "step_size": float,
     "strength": float, "level": int, "chroma": float, "fs": float, "compat": click.Choice(COMPATS),
     "frequency": float, "acceleration": click.Choice(ACCELERATIONS),
-    "pyramid": click.Choice(list(PYRAMIDS)), "sigma": float, "attenuate": bool,
+    "pyramid": click.Choice(list(PYRAMIDS)), "sigma": float, "attenuate": bool, "sure": bool,
     "rendering": click.Choice(RENDERINGS), "lambda_c": float, "temporal": click.Choice(FILTERS),
     "rates": Numbers(float, "FAST,SLOW"),
 }  # fmt: skip

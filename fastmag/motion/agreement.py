@@ -24,7 +24,7 @@ BORDER = 5  # samples that a filter reaches
 LARGEST_STEP = np.float32(1.3)  # pixels from frame to frame that breathing may take
 AGREES, LOOKS, IN_BAND = (0.3, 0.6), (0.8, 1.4), (0.03, 0.1)  # of rho^2, of |J|, of in-band power: from 0 to 1
 FAST = 2.5  # pixels per 0.1 s of other motion at which a field has faded to 1/e
-BREATHES = (0.0055, 0.0075)  # share of the motion times root of pixels times rhythm: from no breath to one
+BREATHES = (0.0075, 0.0105)  # share of the motion times root of pixels times rhythm: from no breath to one
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Motion:
 
 
 def fields_at(
-    knots: np.ndarray, motion: Motion, breath: Breath, rows: slice, passband, fps: float, ops: Ops
+    knots: np.ndarray, motion: Motion, breath: Breath, rows: slice, passband, fps: float, sure: bool, ops: Ops
 ) -> tuple[np.ndarray, float]:
     """Pixels per pixel of the wave, (K, 2, h, w) float32, at the knots (K,), and how surely there is a breath.
 
     rows: the differences of the breath that the motion shows; knots are counted from the first of them. Where no breath
-    is found, the fields are 0.
+    is found, the fields are 0, unless the user is sure of one.
     """
     count, y, wave = len(motion.flow), breath.velocity[rows].astype(np.float32), breath.wave[1:][rows]
     wide, brief = (window(knots, np.arange(count), seconds * fps) for seconds in (WINDOW_SECONDS, SPEED_SECONDS))
@@ -57,7 +57,8 @@ def fields_at(
     trust *= looks
     fields = [ops.smooth_amplitude_weighted(slope[:, i] * trust, seen, SMOOTH_FIELD) for i in (0, 1)]
     steady = rhythm(wave, fps, passband)
-    presence = float(ramp(breathes(motion.flow, looks * seen, y, wave, wide).mean() * steady, BREATHES))
+    likely = breathes(motion.flow, looks * seen, y, wave, wide).mean() * steady
+    presence = 1.0 if sure else float(ramp(likely, BREATHES))
     return np.stack(fields, axis=1) * np.float32(LOST * presence), presence
 
 

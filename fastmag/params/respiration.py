@@ -30,9 +30,12 @@ class Respiration(Ascent):
     rendering: str | None = flag(
         None, "warp: pixels are shifted (coherent form); phase: phases are turned, as in the paper; phase-fast: coarser"
     )
+    sure: bool = flag(False, "somebody breathes there: magnify what follows y even if it may be no breath")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.sure, bool):
+            raise InputError(f"sure must be True or False; got {self.sure!r}")
         fields.check_choice(self, "rendering", RENDERINGS)
         if self.form == "paper" and self.rendering == "warp":
             raise InputError("rendering warp has no meaning in the paper form: choose phase or phase-fast")
