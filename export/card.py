@@ -46,8 +46,8 @@ radians, at the third scale of a 492-pixel square, and w = A^2 / (A^2 + 1), A in
 | weights | {weights} |
 | data | {clips} rendered clips of {seconds:g} s, tasks A-D and free motion; half of them seen from anywhere, with \
 arms and things that rock, 40 % through H.264, 7 % without breath; one in ten held out; seed {seed} |
-| training | {steps} steps of 10 clips x 16 frames, AdamW {rate:g}, loss 1 - abs r + 0.1 MSE, mean of weights, torch \
-{torch} |
+| training | {steps} steps of 10 clips x 16 frames, AdamW {rate:g}, loss 1 - abs r + 0.1 MSE, running mean of weights, \
+the mean of those after 68 % and all of the steps, torch {torch} |
 | command | `fastmag train respiration OUT --seed {seed} --clips {clips} --seconds {seconds:g} --steps {steps}{bf16}` |
 | gradient against torch | {parity} |
 
