@@ -12,7 +12,10 @@ import numpy as np
 from fastmag import __version__, backends, models, nvidia
 from fastmag.errors import InputError
 
-PACKAGES = ("numpy", "scipy", "numba", "onnxruntime", "av", "click", "tqdm", "matplotlib", "openvino", "onnx", "torch")
+EXTRAS = {
+    "openvino": "openvino", "cupy-cuda13x": "cuda", "numba-cuda": "cuda", "onnx": "export", "torch": "train",
+}  # fmt: skip
+PACKAGES = ("numpy", "scipy", "numba", "onnxruntime", "av", "click", "tqdm", "matplotlib", *EXTRAS)
 
 
 def report() -> str:
@@ -37,10 +40,8 @@ def package_lines() -> list[str]:
         try:
             lines.append(f"{name} {version(name)}")
         except PackageNotFoundError:
-            extra = {"onnx": "fastmag[export]", "torch": "fastmag[train]", "openvino": "fastmag[openvino]"}.get(
-                name, "fastmag"
-            )
-            lines.append(f"{name} is not installed: pip install '{extra}'")
+            extra = f"[{EXTRAS[name]}]" if name in EXTRAS else ""
+            lines.append(f"{name} is not installed: pip install 'fastmag{extra}'")
     return lines
 
 
