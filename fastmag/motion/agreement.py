@@ -24,7 +24,7 @@ BORDER = 5  # samples that a filter reaches
 LARGEST_STEP = np.float32(1.3)  # pixels from frame to frame that breathing may take
 AGREES, LOOKS, IN_BAND = (0.3, 0.6), (0.8, 1.4), (0.03, 0.1)  # of rho^2, of |J|, of in-band power: from 0 to 1
 FAST = 2.5  # pixels per 0.1 s of other motion at which a field has faded to 1/e
-BREATHES = (0.0075, 0.0105)  # share of the motion times root of pixels times rhythm: from no breath to one
+BREATHES = (0.006, 0.0067)  # share of the motion times root of pixels times rhythm: from no breath to one
 
 
 @dataclass(frozen=True)
