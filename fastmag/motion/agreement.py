@@ -22,7 +22,8 @@ SMOOTH_SHARE, SMOOTH_FIELD = 2.0, 2.0  # sigma in samples
 LOST = np.float32(1.25)  # what the noise of y, and smoothing, take from the slope
 BORDER = 5  # samples that a filter reaches
 LARGEST_STEP = np.float32(1.3)  # pixels from frame to frame that breathing may take
-AGREES, LOOKS, IN_BAND = (0.3, 0.6), (0.8, 1.4), (0.03, 0.1)  # of rho^2, of |J|, of in-band power: from 0 to 1
+AGREES, LOOKS, IN_BAND = (0.3, 0.6), (0.5, 0.9), (0.03, 0.1)  # of rho^2, of |J|, of in-band power: from 0 to 1
+STARES = (0.8, 1.4)  # of |J|: the core of what the network looks at, by which the gate judges
 FAST = 2.5  # pixels per 0.1 s of other motion at which a field has faded to 1/e
 BREATHES = (0.006, 0.0067)  # share of the motion times root of pixels times rhythm: from no breath to one
 
@@ -53,11 +54,11 @@ def fields_at(
     speed = ops.smooth_amplitude_weighted(other / (seen + np.float32(1e-3)), seen, SMOOTH_FIELD)
     trust *= np.exp(-((speed * np.float32(fps / 10 / FAST)) ** 2))
     sparse = window(knots, motion.marked, WINDOW_SECONDS * fps)
-    looks = ramp(held(over_time(sparse, ops.smooth_space(motion.share, SMOOTH_SHARE))), LOOKS)
-    trust *= looks
+    looks = held(over_time(sparse, ops.smooth_space(motion.share, SMOOTH_SHARE)))
+    trust *= ramp(looks, LOOKS)
     fields = [ops.smooth_amplitude_weighted(slope[:, i] * trust, seen, SMOOTH_FIELD) for i in (0, 1)]
     steady = rhythm(wave, fps, passband)
-    likely = breathes(motion.flow, looks * seen, y, wave, wide).mean() * steady
+    likely = breathes(motion.flow, ramp(looks, STARES) * seen, y, wave, wide).mean() * steady
     presence = 1.0 if sure else float(ramp(likely, BREATHES))
     return np.stack(fields, axis=1) * np.float32(LOST * presence), presence
 
