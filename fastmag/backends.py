@@ -13,12 +13,13 @@ from fastmag.errors import InputError
 from fastmag.ops import Ops
 
 NAMES = ("cuda", "cpu")  # fastest first, for "auto"
+BY_NAME_ONLY = {"cuda": "it has not been measured on a GPU yet, so it is taken by name only"}
 
 _log = logging.getLogger("fastmag")
 
 
 def get(name: str = "auto") -> Ops:
-    """The kernels module of a backend: "cuda", "cpu", or "auto" for the first of these that works here.
+    """The kernels module of a backend: "cuda", "cpu", or "auto" for the first that works here and is proven.
 
     Never another than the one named. What auto took, and why not the others, goes to the log "fastmag" (level INFO).
     Raises InputError when the backend is unknown or not available here.
@@ -39,7 +40,7 @@ def choice() -> tuple[str, str]:
     """What "auto" takes, and a line that says so and why not another. Raises InputError where there is nothing."""
     passed: list[str] = []
     for name in NAMES:
-        reason = why_not(name)
+        reason = why_not(name) or BY_NAME_ONLY.get(name)
         if reason is None:
             return name, f"backend {name}" + "".join(f"; not {other}" for other in passed)
         passed.append(f"{name}: {reason}")
