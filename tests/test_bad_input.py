@@ -83,7 +83,8 @@ def test_files_that_are_no_video(capsys, tmp_path, clip, command, kind, word):
 @pytest.mark.parametrize(("count", "method"), [*((n, m) for n in (1, 2, 20) for m in METHODS), (60, "pulse")])
 def test_too_few_frames(capsys, tmp_path, beating, count, method):
     source = tmp_path / "short.mkv"
-    write_rgb(source, beating[:count], 30, lossless=True)
+    frames = beating[:count].repeat(2, axis=1).repeat(2, axis=2)  # large enough for every method
+    write_rgb(source, frames, 30, lossless=True)
     refused(capsys, tmp_path, "magnify", source, tmp_path / "out.mp4", "--method", method, word="longer clip")
 
 
