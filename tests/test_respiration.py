@@ -1,4 +1,4 @@
-"""Breathing: what the network sees of a clip, what is found, what is rendered, and what is refused."""
+"""Breathing: what is found in a clip, what is rendered, and what is refused."""
 
 import shutil
 
@@ -16,7 +16,6 @@ from fastmag.motion import paper
 from fastmag.motion.flow import flow
 from fastmag.motion.render import Box, Geometry, Mover
 from fastmag.motion.wave import breath
-from fastmag.pyramids import steerable
 from fastmag.spool import Spool
 from fastmag.video.media import Frame
 from fastmag.vitals import measure_respiration
@@ -27,38 +26,6 @@ OPS = backends.get("cpu")
 def picture(seed, height, width):
     noise = np.random.default_rng(seed).standard_normal((height, width))
     return np.clip(128 + 400 * gaussian_filter(noise, 2), 0, 255).astype(np.uint8)
-
-
-@pytest.mark.parametrize("side", [300, 480, 491, 720])
-def test_the_third_scale_is_level_2_of_492_pixels(side):
-    luma = picture(side, side, side)
-    big = OPS.downsample_bicubic(luma, (492, 492))
-    expected = OPS.steerable_analysis(big[None], steerable((492, 492)), levels=[2])[0]
-    got = phase.represent(luma[None], OPS)
-    assert got.shape == (1, *phase.SHAPE) and np.abs(expected).max() > 20
-    np.testing.assert_allclose(got, expected, atol=5e-4)
-
-
-def test_phase_difference_tells_a_shift_and_weight_what_can_be_seen():
-    y = np.arange(492, dtype=np.float32)[:, None] + np.zeros((1, 492), np.float32)
-    frames = np.stack([128 + 40 * np.cos(2 * np.pi * (y - d) / 16.4) for d in (0, 0.25)])  # 30 cycles: no edge
-    differences, weight = phase.network_input(phase.represent(frames, OPS), OPS)
-    assert differences.shape == weight.shape == (1, *phase.SHAPE)
-    np.testing.assert_allclose(differences[0, 2], -2 * np.pi * 0.25 / 16.4, atol=1e-3)
-    assert weight[0, 2].min() > 0.99 and weight[0, 0].max() < 1e-3
-
-
-def test_gate_cuts_what_it_gives_and_its_slope():
-    x, weight = np.array([0.5, 3.0, -3.0], np.float32), np.array([0.5, 0.9, 0.1], np.float32)
-    np.testing.assert_allclose(phase.gated(x, weight), [2.5, 10, -3], rtol=1e-6)
-    np.testing.assert_allclose(phase.through_gate(np.ones(3, np.float32), x, weight), [5, 0, 1], rtol=1e-6)
-
-
-def test_working_square():
-    assert phase.working_square(480, 640) == (0, 80, 480)
-    assert phase.working_square(480, 640, (100, 40, 200, 301)) == (90, 100, 200)
-    with pytest.raises(InputError, match="at least 96 pixels"):
-        phase.working_square(80, 640)
 
 
 FPS = 10.0
