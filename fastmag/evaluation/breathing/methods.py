@@ -2,9 +2,9 @@
 
 "nothing": the source; "true": the true magnified clip; "respiration": the coherent form, "oracle": that with the true
 y, "respiration-sure" without its gate; "respiration-paper": the paper's form, "respiration-paper@2" with strength 2;
-"network", "lower-half": only read, by the network and by the judge without one (motion.lower_half); any method or preset of fastmag.magnify,
-"phase/breathing@10" with alpha 10, "phase/breathing@matched" with the alpha that moves the torso as far as
-"respiration" does.
+"network", "lower-half": only read, by the network and by the judge without one (motion.lower_half); any method or
+preset of fastmag.magnify, "phase/breathing@10" with alpha 10, "phase/breathing@matched" with the alpha that moves the
+torso as far as "respiration" does.
 """
 
 from __future__ import annotations
