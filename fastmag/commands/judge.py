@@ -253,5 +253,5 @@ def evaluate_clip(source, magnified, signal, passband, json_file, on, off, rate,
         table, options = clips.table(rows), dataclasses.asdict(target)
     if json_file:
         flat = [{"clip": str(path)} | dataclasses.asdict(judged) for path, judged in rows]
-        record.write_json(json_file, flat, {"signal": signal, "source": str(source)} | options)
+        record.write_json(json_file, flat, {"signal": signal, "source": Path(source).name} | options)
     click.echo(table)
