@@ -112,7 +112,7 @@ def along(direction: np.ndarray, series: np.ndarray, weights: np.ndarray) -> np.
     return x * x * xx + 2 * x * y * xy + y * y * yy
 
 
-def ramp(x: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+def ramp(x: np.ndarray | np.floating, limits: tuple[float, float]) -> np.ndarray:
     """0 below the limits, 1 above."""
     low, high = limits
     return np.clip((x - np.float32(low)) / np.float32(high - low), 0, 1)

@@ -43,11 +43,11 @@ def make_looks(who: Member) -> Looks:
     skin = paint.tone(melanin) * rng.uniform(0.92, 1.06) * rng.uniform([0.96, 0.97, 0.94], [1.04, 1.03, 1.06])
     hair = _HAIRS[rng.integers(2 if who.skin_type >= 5 else len(_HAIRS))] * rng.uniform(0.8, 1.25)
     iris = _IRISES[rng.integers(2 if who.skin_type >= 4 else 4)]
-    style = {
+    style: dict[str, float] = {
         "recede": rng.uniform(-0.8, 1.0) if who.woman else rng.uniform(-0.8, 2.6),
         "peak": rng.uniform(-0.6, 0.4),
         "sides": 0.0 if who.woman else rng.uniform(-0.5, 2.2),
-        "fringe": rng.choice([0.0, 0.0, 0.0, rng.uniform(1.5, 3.5)]),
+        "fringe": float(rng.choice([0.0, 0.0, 0.0, rng.uniform(1.5, 3.5)])),
     }
     beard = float(rng.choice([rng.uniform(0.25, 0.5), rng.uniform(0.6, 0.95)])) if who.facial_hair else 0.0
     long_hair = rng.uniform(0.5, 1.0) if rng.random() < (0.8 if who.woman else 0.06) else 0.0
