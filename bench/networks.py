@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -45,6 +47,7 @@ class Call(nn.Module):
         return self.function(*x)
 
 
+@cache
 def as_torch(path: Path) -> nn.Module:
     """The network of a file as torch would have it; for the layers that ours are made of."""
     module = Graph(onnx.load(path).graph).eval()
@@ -81,34 +84,37 @@ def _layer(node: onnx.NodeProto, given: list[torch.Tensor | None]) -> nn.Module:
     return made
 
 
-def eager(module: nn.Module, dtype: torch.dtype = torch.float32, last: bool = False) -> Slope:
-    """dy/dX by autograd, in a dtype and memory layout (channels last or not)."""
+def eager(module: nn.Module, dtype: torch.dtype = torch.float32, last: bool = False, forward: bool = False) -> Slope:
+    """dy/dX by autograd, or y alone, in a dtype and memory layout (channels last or not)."""
     layout = torch.channels_last if last else torch.contiguous_format
-    module = copy.deepcopy(module).to(dtype).to(memory_format=layout)
+    return _answering(copy.deepcopy(module).to(dtype).to(memory_format=layout), dtype, layout, forward)
+
+
+@cache  # one compilation for each number of threads (torch looks to that) instead of one for each row
+def compiled(module: nn.Module, forward: bool = False) -> Slope:
+    """torch.compile of the network, forward and backward, channels last."""
+    module = torch.compile(copy.deepcopy(module).to(memory_format=torch.channels_last))
+    return _answering(module, torch.float32, torch.channels_last, forward)
+
+
+def _answering(module: Any, dtype: torch.dtype, layout: torch.memory_format, forward: bool) -> Slope:
+    out = torch.float64 if dtype == torch.float64 else torch.float32
+
+    def value(X: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return module(torch.from_numpy(X).to(dtype).to(memory_format=layout)).to(out).numpy()
 
     def slope(X: np.ndarray) -> np.ndarray:
         x = torch.from_numpy(X).to(dtype).to(memory_format=layout).requires_grad_(True)
         (G,) = torch.autograd.grad(module(x).sum(), x)
-        return G.contiguous().to(torch.float64 if dtype == torch.float64 else torch.float32).numpy()
+        return G.contiguous().to(out).numpy()
 
-    return slope
-
-
-def compiled(module: nn.Module) -> Slope:
-    """torch.compile of the network, forward and backward, channels last."""
-    module = torch.compile(copy.deepcopy(module).to(memory_format=torch.channels_last))
-
-    def slope(X: np.ndarray) -> np.ndarray:
-        x = torch.from_numpy(X).to(memory_format=torch.channels_last).requires_grad_(True)
-        (G,) = torch.autograd.grad(module(x).sum(), x)
-        return G.contiguous().numpy()
-
-    return slope
+    return value if forward else slope
 
 
-RIVALS: dict[str, Callable[[nn.Module], Slope]] = {
+RIVALS: dict[str, Callable[..., Slope]] = {
     "torch eager": eager,
-    "torch channels last": lambda module: eager(module, last=True),
+    "torch channels last": partial(eager, last=True),
     "torch compile": compiled,
-    "torch bf16": lambda module: eager(module, torch.bfloat16, last=True),
+    "torch bf16": partial(eager, dtype=torch.bfloat16, last=True),
 }

@@ -102,7 +102,9 @@ class FoldedRespiration(nn.Module):
         self.body = nn.Sequential(*layers)
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
-        return self.body(X) - self.body(-X)
+        first, rest = self.body[1], self.body[2:]
+        x = first(self.body[0](X))  # as this is linear but for its bias, it is 2 bias - x for -X
+        return rest(x) - rest(2 * first.bias.reshape(-1, 1, 1) - x)
 
 
 def _scaled(layer: Any, factor: float, bias: bool = False) -> Any:

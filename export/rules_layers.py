@@ -210,12 +210,25 @@ def average_pool(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Co
     g, scale = tape.with_scale_along(tape.spread_batch(g, y), -1 - len(w.kernel))
     g = g.scaled(scale.reshape(-1, *[1] * len(w.kernel)))
     if w.tiles:
-        return {x: Cotangent(_repeated(tape, g.name, w), g.scale / size(w.kernel))}
+        _pooled_by_convolution(tape, node, w)
+        g = g.scaled(1 / size(w.kernel))
+        g = tape.applied(g) if x == "X" else g  # before it grows: behind it there is no weight left to take the scale
+        return {x: Cotangent(_repeated(tape, g.name, w), g.scale)}
     counts = _counts(tape.fixed_shape(node, x)[1:], w, bool(attribute(node, "count_include_pad", 0)))
     g = tape.applied(g.scaled(1 / counts))
     channels = tape.fixed_shape(node, x)[0]
     ones = tape.add_constant(np.ones((channels, 1, *w.kernel)), "weight")
     return {x: Cotangent(_transposed_conv(tape, g.name, ones, w, channels), g.scale)}
+
+
+def _pooled_by_convolution(tape: Tape, node: onnx.NodeProto, w: Window) -> None:
+    """Write the mean over tiles of few channels as a convolution: ONNX Runtime pools only blocks of channels fast."""
+    channels = tape.fixed_shape(node, node.input[0])[0]
+    if channels <= FEW_CHANNELS and len(w.kernel) == 2:
+        weight = np.eye(channels).reshape(channels, channels, 1, 1) * np.full(w.kernel, 1 / size(w.kernel))
+        with tape.in_place_of(node):
+            name = tape.add_constant(weight, "weight")
+            tape.emit("Conv", node.input[0], name, kernel_shape=w.kernel, strides=w.strides)
 
 
 def _repeated(tape: Tape, g: str, w: Window) -> str:

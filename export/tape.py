@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -113,6 +114,17 @@ class Tape:
         else:
             self.nodes.append(node)
         return output
+
+    @contextmanager
+    def in_place_of(self, node: onnx.NodeProto) -> Iterator[None]:
+        """What is emitted meanwhile takes a forward node's place in the graph; the last of it makes its output."""
+        after, self.nodes = self.nodes, []
+        yield
+        self.nodes[-1].output[:] = node.output[:1]
+        place = next(i for i, other in enumerate(after) if other is node)
+        after[place : place + 1] = self.nodes
+        self.forward += len(self.nodes) - 1
+        self.nodes = after
 
     def fresh(self, hint: str) -> str:
         """A name that no tensor has."""

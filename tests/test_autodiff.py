@@ -114,6 +114,7 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, float], Callable[[torch.Tensor], tor
     "leaky relu, negative": ("LeakyRelu", {"alpha": -0.5}, lambda x: F.leaky_relu(x, -0.5)),
     "elu": ("Elu", {}, F.elu),
     "elu, alpha": ("Elu", {"alpha": 0.375}, lambda x: F.elu(x, 0.375)),
+    "elu, as of SELU": ("Elu", {"alpha": 1.625}, lambda x: F.elu(x, 1.625)),
     "selu": ("Selu", {}, lambda x: F.elu(x, 1.67326319217681884765625) * 1.05070102214813232421875),
     "tanh": ("Tanh", {}, torch.tanh),
     "sigmoid": ("Sigmoid", {}, torch.sigmoid),

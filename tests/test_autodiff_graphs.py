@@ -59,6 +59,22 @@ def test_graph_is_lean() -> None:
     assert found.count("Mul") == 4  # one for each mask, one for the slope of tanh, its square: none for the pool
 
 
+def test_graph_avoids_what_the_runtime_does_slowly() -> None:
+    """Elu, whose exponential serves both ways, and means over tiles of few channels; the scale of those is applied
+    before the cotangent grows."""
+    net = Net((4, 8, 9), 0)
+    x = net.op("AveragePool", "X", torch=lambda t: F.avg_pool2d(t, 2), kernel_shape=[2, 2], strides=[2, 2])
+    x = net.op("Elu", conv(net, x, (8, 4, 3, 3)), torch=lambda t: F.elu(t, 1.5), alpha=1.5)
+    x = net.op("AveragePool", x, torch=lambda t: F.avg_pool2d(t, 2), kernel_shape=[2, 2], strides=[2, 2])
+    net.head(x, curved=True)
+    model = check(net)
+    found = kinds(model)
+    assert "Elu" not in found and found.count("Exp") == 1
+    assert found.count("AveragePool") == 1, "of eight channels it stays"
+    grown = [n for n in model.graph.node if n.op_type == "Resize"][-1]
+    assert [n.op_type for n in model.graph.node if n.output[0] == grown.input[0]] == ["Mul"]
+
+
 def test_forward_keeps_its_own_bits() -> None:
     net = small_net()
     X = net.random.standard_normal((2, *net.shape)).astype(np.float32)

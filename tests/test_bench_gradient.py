@@ -32,19 +32,19 @@ def test_rivals_are_the_same_network(pulse):
     assert gradient.error(gradient.truth(pulse[1], X), true) < 1e-5
 
 
-@pytest.mark.parametrize("climb", [False, True])
-def test_a_row_times_what_is_right(quick, climb):
-    one = quick(climb=climb)
+@pytest.mark.parametrize("what", ["y", "gradient", "ascent"])
+def test_a_row_times_what_is_right(quick, what):
+    one = quick(what=what)
     assert {"torch eager", "cpu fp32"} <= set(one["times"]) and not one["red"]
     assert one["times"]["torch eager"]["times_eager"] == 1 and one["times"]["cpu fp32"]["ms_each"] > 0
     record = {"rows": [one], "machine": {"cpu": "a", "cores": 2, "load": 1, "versions": dict.fromkeys(
         ("onnxruntime", "openvino", "torch"), "1")}, "commit": "c", "date": "d"}  # fmt: skip
-    if not climb:
+    if what == "gradient":
         assert "| cpu fp32 |" in gradient.table(record)
 
 
 def test_what_is_wrong_is_not_timed(quick, monkeypatch):
     real = OnnxRuntime.gradient
     monkeypatch.setattr(OnnxRuntime, "gradient", lambda self, X: (real(self, X)[0], 1.01 * real(self, X)[1]))
-    one = quick(climb=False)
+    one = quick(what="gradient")
     assert one["red"]["cpu fp32"].startswith("red: 0.01") and "cpu fp32" not in one["times"]
