@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastmag import backends, deepmag, models, passes, phase, respiration
+from fastmag import backends, deepmag, flow, models, passes, phase, respiration
 from fastmag.baselines import evm, phase_evm, riesz, vam
 from fastmag.errors import DamagedVideo, InputError
 from fastmag.gradients import InputGradient
@@ -42,7 +42,7 @@ class Report:
 
 def magnify(
     source, destination=None, method: str | Params = "pulse", *, fps=None, backend: str = "auto", progress=False,
-    overwrite: bool = False, strict: bool = False, **writing,
+    overwrite: bool = False, strict: bool = False, decoder: str = "cpu", **writing,
 ):  # fmt: skip
     """Magnify a subtle change in a video.
 
@@ -52,6 +52,7 @@ def magnify(
     fps: frames a second of an array, or an override of the file's.
     progress: False, True (a bar on a terminal), or a function of (stage, frames done, frames in all).
     overwrite: replace an existing file. strict: write nothing if the source breaks off in the middle.
+    decoder: of a file: "cpu", "cuda" (NVIDIA's) or "auto" (that one where it reads the file; docs/gpu.md).
     writing: codec, crf, preset, lossless, as fastmag.video.Writer takes them.
 
     Returns a Report for files. Raises InputError when the input is wrong; warns (DamagedVideo) when the file breaks
@@ -71,8 +72,9 @@ def magnify(
         raise InputError("a video file needs a destination: name the file to write")
     from fastmag.video import Writer
 
-    clip = FileSource(source, fps, params.roi)
-    sink = Writer(destination, clip.info, source, overwrite=overwrite, **writing)
+    queued = flow.queued(ops)
+    clip = FileSource(source, fps, params.roi, queued=queued, decoder=decoder)
+    sink = Writer(destination, clip.info, source, overwrite=overwrite, queued=queued, **writing)
     with Stages(progress) as stages:
         try:
             outcome = run(clip, _Strict(sink, clip, strict), params, ops, stages)
@@ -83,18 +85,19 @@ def magnify(
     if clip.damage:
         warnings.warn(DamagedVideo(f"{clip.damage}; what was decoded is magnified and whole"), stacklevel=2)
     seconds = time.perf_counter() - began
-    return Report(
-        Path(destination), outcome.frames, seconds, outcome.rate_bpm, outcome.quality, outcome.message, clip.damage
-    )
+    message = outcome.message + _hardware(clip, sink)
+    return Report(Path(destination), outcome.frames, seconds, outcome.rate_bpm, outcome.quality, message, clip.damage)
 
 
-def measure(source, signal: str = "pulse", *, fps=None, backend: str = "auto", progress=False, roi=None,
-            model=None, passband=None, provider: str = "auto", precision: str = "fp32") -> Measurement:  # fmt: skip
+def measure(
+    source, signal: str = "pulse", *, fps=None, backend: str = "auto", progress=False, roi=None, model=None,
+    passband=None, provider: str = "auto", precision: str = "fp32", decoder: str = "cpu",
+) -> Measurement:  # fmt: skip
     """Read a signal from a video (a path, or frames (T, H, W, 3) uint8 with `fps`): its wave, rate and quality.
 
     signal: "pulse" or "respiration". roi: x, y, w, h in pixels. passband: hertz that the signal may have, by default
-    that of the method. provider, precision: what computes the network (docs/gradient.md). Raises InputError when the
-    input is wrong; warns (DamagedVideo) when the file breaks off.
+    that of the method. provider, precision: what computes the network (docs/gradient.md). decoder: as `magnify`.
+    Raises InputError when the input is wrong; warns (DamagedVideo) when the file breaks off.
     """
     if signal not in READERS:
         raise InputError(f"signal must be one of {', '.join(READERS)}; got {signal!r}")
@@ -102,7 +105,11 @@ def measure(source, signal: str = "pulse", *, fps=None, backend: str = "auto", p
     given = {} if passband is None else {"passband": passband}
     params = kind(roi=roi, model=model, provider=provider, precision=precision, **given)
     ops = backends.get(backend)
-    clip = FileSource(source, fps, roi, 0) if _is_path(source) else ArraySource(to_numpy(source), _array_fps(fps), roi)
+    clip: FileSource | ArraySource
+    if _is_path(source):
+        clip = FileSource(source, fps, roi, 0, flow.queued(ops), decoder)
+    else:
+        clip = ArraySource(to_numpy(source), _array_fps(fps), roi)
     with Stages(progress) as stages:
         measured = read(clip, params, _network(params, clip), ops, stages)
     if clip.damage:
@@ -155,6 +162,12 @@ class _Strict:
     def _check(self) -> None:
         if self.strict and self.source.damage:
             raise _Broken
+
+
+def _hardware(clip: FileSource, sink) -> str:
+    """A word where the GPU's own decoder or encoder was in use."""
+    words = ["; decoded by the GPU"] if clip.decoder == "cuda" else []
+    return "".join(words + ([f"; encoded by {sink.encoder}"] if sink.encoder.endswith("_nvenc") else []))
 
 
 def _is_path(source) -> bool:

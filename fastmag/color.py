@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmag.errors import InputError
+from fastmag.flow import Kept
 from fastmag.ops import Ops
 
 CELLS = 36  # L in the paper
 Planes = tuple[np.ndarray, ...]
+GBR = [1, 2, 0]  # channels of the planes g, b, r
 DARK = 8.0  # grey levels added to the light of cells and pixels: what has no light of its own is not divided by 0
 LUMA = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}  # Kr, Kb
 
@@ -97,10 +99,14 @@ class Picture:
 
 
 class Cells:
-    """Represent and reconstruct for one clip: planes -> (36, 36, 3) float32, and the change back onto the planes."""
+    """Represent and reconstruct for one clip: planes -> (36, 36, 3) float32, and the change back onto the planes.
+
+    Both in three steps, of which the middle one is the backend's work, of one frame or of a block (see fastmag.flow):
+    `parts`, `reduce`, `row`; and `parts` with `changes`, `add`, `whole`.
+    """
 
     def __init__(self, picture: Picture, ops: Ops, size: int = CELLS):
-        self.picture, self.ops, self.size, self.shape = picture, ops, (size, size), (size, size, 3)
+        self.picture, self.ops, self.size, self.shape, self.kept = picture, ops, (size, size), (size, size, 3), Kept()
         matrix, offset = picture.to_rgb()
         self._matrix, self._offset = matrix.T.astype(np.float32), offset.astype(np.float32)
         self._inverse = np.linalg.pinv(matrix).T.astype(np.float32)
@@ -110,22 +116,42 @@ class Cells:
 
     def represent(self, planes: Planes) -> np.ndarray:
         """Cells of one frame, upright: (36, 36, 3) float32 RGB, grey levels of 8 bits, whatever the depth."""
-        reduced = [self.ops.downsample_bicubic(p[w], self.size) for p, w in zip(planes, self._windows, strict=True)]
+        return self.row(self.reduce(*self.parts(planes)))
+
+    def parts(self, planes: Planes) -> Planes:
+        """The region of every plane."""
+        return tuple(plane[window] for plane, window in zip(planes, self._windows, strict=True))
+
+    def reduce(self, *parts: np.ndarray) -> Planes:
+        """Each region as (36, 36[, 3])."""
+        return tuple(self.ops.downsample_bicubic(part, self.size) for part in parts)
+
+    def row(self, reduced: Planes) -> np.ndarray:
+        """Cells of reduced regions."""
         components = reduced[0] if reduced[0].ndim == 3 else np.stack(reduced, axis=-1)
         return np.rot90(components @ self._matrix + self._offset, self._turns)
 
     def reconstruct(self, planes: Planes, change: np.ndarray) -> Planes:
         """The frame with a change of cells (36, 36, 3) in grey levels added (Eq. 18): new planes, same types."""
+        return self.whole(planes, self.add(*self.parts(planes), *self.changes(change)))
+
+    def changes(self, change: np.ndarray) -> Planes:
+        """A change of cells as one (36, 36[, 3]) for each plane, in its units."""
         if self._taper is not None:
             change = change * self._taper
         components = np.ascontiguousarray(np.rot90(change, -self._turns)) @ self._inverse
-        parts = tuple(plane[window] for plane, window in zip(planes, self._windows, strict=True))
-        changes = (components,) if planes[0].ndim == 3 else [components[..., i] for i in range(len(planes))]
-        return tuple(map(put_back, planes, self._windows, self._add(parts, [np.ascontiguousarray(c) for c in changes])))
+        if len(self._windows) == components.shape[-1]:
+            return tuple(np.ascontiguousarray(components[..., i]) for i in range(len(self._windows)))
+        return (components,)
 
-    def _add(self, parts: Planes, changes: list[np.ndarray]) -> list[np.ndarray]:
-        """The region of every plane with its change (36, 36[, 3]) added."""
-        return [self.ops.upsample_add(part, change, 0, self._top) for part, change in zip(parts, changes, strict=True)]
+    def add(self, *arrays: np.ndarray) -> Planes:
+        """The region of every plane with its change added; regions first."""
+        pairs = zip(arrays[: len(self._windows)], arrays[len(self._windows) :], strict=True)
+        return tuple(self.ops.upsample_add(part, change, 0, self._top) for part, change in pairs)
+
+    def whole(self, planes: Planes, added: Planes) -> Planes:
+        """The planes with their regions replaced."""
+        return tuple(map(put_back, planes, self._windows, added))
 
     def _edges(self) -> np.ndarray:
         """Half the change on the outermost cells of a region, so that its border is not drawn."""
@@ -144,35 +170,51 @@ class LitCells(Cells):
         """A change in grey levels of cells, both (..., 36, 36, 3), over the cells' light: what reconstruct takes."""
         return change / ((np.maximum(cells, 0) @ self.picture.luma)[..., None] + np.float32(DARK))
 
-    def _add(self, parts: Planes, changes: list[np.ndarray]) -> list[np.ndarray]:
-        light, scale, black = self._light(parts)
-        added = []
-        for part, change in zip(parts, changes, strict=True):
-            here = light if part.shape[:2] == light.shape else _thinned(light, part.shape)
-            added.append(
-                self.ops.upsample_scaled_add(part, here, change * scale, DARK / float(scale) - black, 0, self._top)
-            )
-        return added
+    def changes(self, change: np.ndarray) -> Planes:
+        return tuple(part * self._scale for part in super().changes(change))
 
-    def _light(self, parts: Planes) -> tuple[np.ndarray, np.float32, float]:
-        """(light of every pixel (H, W), grey levels of 8 bits in one unit of it, its value on black)."""
+    def add(self, *arrays: np.ndarray) -> Planes:
+        parts, changes = arrays[: len(self._windows)], arrays[len(self._windows) :]
+        light, offset, added = self._light(parts), DARK / float(self._scale) - self._black(), []
+        for part, change in zip(parts, changes, strict=True):
+            size = part.shape[:2] if part.ndim < 4 else part.shape[1:3]
+            here = light if size == light.shape[-2:] else _thinned(light, size)
+            added.append(self.ops.upsample_scaled_add(part, here, change, offset, 0, self._top))
+        return tuple(added)
+
+    def _light(self, parts: Planes) -> np.ndarray:
+        """The light of every pixel (H, W), of a block (B, H, W)."""
+        if self.picture.kind == "rgb":
+            return self.ops.luma(parts[0], tuple(self.picture.luma))
+        if self.picture.kind == "gbr":
+            weights = self.picture.luma[GBR]
+            green, blue, red = (_flat(part) * weight for part, weight in zip(parts, weights, strict=True))
+            return red + green + blue
+        return _flat(parts[0])
+
+    @property
+    def _scale(self) -> np.float32:
+        """Grey levels of 8 bits in one unit of light."""
         picture = self.picture
         if picture.kind in ("yuv", "gray"):
-            scale = 2.0 ** (8 - picture.bits)
-            return parts[0], np.float32(scale * (1 if picture.full_range else 255 / 219)), self._black()
-        red, green, blue = np.moveaxis(parts[0], -1, 0) if picture.kind == "rgb" else (parts[2], parts[0], parts[1])
-        weights = picture.luma
-        light = red * weights[0] + green * weights[1] + blue * weights[2]
-        return light, np.float32(255 / (2**picture.bits - 1)), 0.0
+            return np.float32(2.0 ** (8 - picture.bits) * (1 if picture.full_range else 255 / 219))
+        return np.float32(255 / (2**picture.bits - 1))
 
     def _black(self) -> float:
-        return 0.0 if self.picture.full_range else 16.0 * 2 ** (self.picture.bits - 8)
+        """The value of light on black."""
+        full = self.picture.full_range or self.picture.kind in ("rgb", "gbr")
+        return 0.0 if full else 16.0 * 2 ** (self.picture.bits - 8)
+
+
+def _flat(part: np.ndarray) -> np.ndarray:
+    """A plane (H, W); a block (B, H, W, 1) of them as (B, H, W)."""
+    return part[..., 0] if part.ndim == 4 else part
 
 
 def _thinned(light: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The light (H, W) at the samples of a smaller plane."""
-    rows, columns = (np.arange(n) * size // n for n, size in zip(shape[:2], light.shape, strict=True))
-    return light[np.ix_(rows, columns)]
+    """The light (..., H, W) at the samples of a smaller plane."""
+    rows, columns = (np.arange(n) * size // n for n, size in zip(shape, light.shape[-2:], strict=True))
+    return light[..., rows, :][..., columns]
 
 
 def put_back(plane: np.ndarray, window: tuple[slice, slice], part: np.ndarray) -> np.ndarray:

@@ -93,8 +93,13 @@ def network_line(provider: str, precision: str) -> str:
 def video_lines() -> list[str]:
     import av
 
+    from fastmag.video import hardware
+
     wanted = ("libx264", "libx264rgb", "libx265", "libvpx-vp9", "libsvtav1", "ffv1")
     have = [name for name in wanted if name in av.codecs_available]
     missing = [name for name in wanted if name not in have]
     lines = [f"PyAV {av.__version__}, encoders: {', '.join(have)}"]
-    return lines + ([f"not in this build: {', '.join(missing)}"] if missing else [])
+    lines += [f"not in this build: {', '.join(missing)}"] if missing else []
+    units = {"decoding by the GPU (NVDEC)": hardware.why_no_decoder(),
+             "encoding by the GPU (NVENC)": hardware.why_no_encoder(hardware.H264)}  # fmt: skip
+    return lines + [f"{what}: {'not available: ' + reason if reason else 'works'}" for what, reason in units.items()]

@@ -11,6 +11,10 @@ class InputError(ValueError):
         super().__init__("".join(c if c.isprintable() else " " for c in str(message)))
 
 
+class DeviceFull(InputError):
+    """The memory of a GPU is full: whoever asked for a batch may ask for less at a time."""
+
+
 class DamagedVideo(RuntimeWarning):
     """A video broke off in the middle; what could be decoded was used (exit code 1)."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from fastmag import flow
 from fastmag.ops import Ops
 from fastmag.spool import Spool, check_room
 from fastmag.temporal import resample
@@ -53,14 +54,37 @@ def analyse(
     stride, times = stride or stride_of(source.fps), array("d")
     spool = Spool(cells.shape)
     check_room(COPIES * spool.row_bytes * -(-(source.n_frames or 0) // stride), remedy)
+    for frame, row in represented(_due(source, stride, progress), cells):
+        spool.append(row)
+        times.append(frame.time)
+    return spool, np.array(times)
+
+
+def _due(source, stride: int, progress: Progress) -> Iterator:
+    """Every stride-th frame, at a variable rate those that come nearest to an even step."""
     step, due = stride / source.fps, 0.0
     for i, frame in enumerate(source.frames(again=True)):
         if frame.time + 0.5 / source.fps >= due:
-            spool.append(cells.represent(frame.planes))
-            times.append(frame.time)
+            yield frame
             due = max(due + step, frame.time + step / 2)
         progress("analyse", i + 1, source.n_frames)
-    return spool, np.array(times)
+
+
+def represented(frames: Iterable, view) -> Iterator[tuple]:
+    """(frame, what `view` represents of it), in order; through fastmag.flow where the view can be taken apart."""
+    if not hasattr(view, "reduce"):
+        return ((frame, view.represent(frame.planes)) for frame in frames)
+    items = ((frame, view.parts(frame.planes)) for frame in frames)
+    return ((frame, view.row(found)) for frame, found in flow.through(view.ops, view.reduce, items, view.kept, True))
+
+
+def reconstructed(pairs: Iterable[tuple], view) -> Iterator:
+    """Frames with changes added, of (frame, change), in order; through fastmag.flow where that can be taken apart."""
+    if not hasattr(view, "reduce"):
+        return (frame.with_planes(view.reconstruct(frame.planes, change)) for frame, change in pairs)
+    items = ((frame, (*view.parts(frame.planes), *view.changes(change))) for frame, change in pairs)
+    added = flow.through(view.ops, view.add, items, view.kept)
+    return (frame.with_planes(view.whole(frame.planes, found)) for frame, found in added)
 
 
 def even(spool: Spool, times: np.ndarray) -> tuple[Spool, np.ndarray, float]:
@@ -114,15 +138,21 @@ def bandpass_spool(spool: Spool, sections: np.ndarray, ops: Ops, start: int = 0)
 
 def synthesise(source, sink, cells, change: Spool, grid: np.ndarray, progress: Progress = silent) -> int:
     """Pass 3: add the change (n, ...), known at the times `grid`, to every frame. Returns the frames written."""
+    count = 0
+    for frame in reconstructed(_changes(source, change, grid), cells):
+        sink.write(frame)
+        count += 1
+        progress("synthesise", count, source.n_frames)
+    return count
+
+
+def _changes(source, change: Spool, grid: np.ndarray) -> Iterator[tuple]:
+    """Every frame, and the change at its time."""
     chunk = rows_at_once(change)
-    low, block, count = 0, change.read(0, min(chunk, len(change))), 0
+    low, block = 0, change.read(0, min(chunk, len(change)))
     for frame in source.frames():
         i = int(np.searchsorted(grid, frame.time + 1e-9, side="right")) - 1
         if not low <= i or i + 2 > low + len(block):
             low = max(0, i)
             block = change.read(low, min(low + chunk, len(change)))
-        here = resample(block, grid[low : low + len(block)], np.array([frame.time]))[0]
-        sink.write(frame.with_planes(cells.reconstruct(frame.planes, here)))
-        count += 1
-        progress("synthesise", count, source.n_frames)
-    return count
+        yield frame, resample(block, grid[low : low + len(block)], np.array([frame.time]))[0]

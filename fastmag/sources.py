@@ -10,6 +10,7 @@ import numpy as np
 
 from fastmag.color import Picture
 from fastmag.errors import InputError
+from fastmag.threads import ahead
 from fastmag.video.media import Frame, VideoInfo, check_fps
 
 CUDA_MEMORY = (2, 13)  # of a device, and managed, as DLPack numbers them
@@ -17,12 +18,17 @@ CACHE_BYTES = 160 << 20  # decoded frames kept for the second pass; longer clips
 
 
 class FileSource:
-    """A video file, decoded anew for every pass unless the first one asked for its frames `again` and they fit."""
+    """A video file, decoded anew for every pass unless the first one asked for its frames `again` and they fit.
 
-    def __init__(self, path, fps=None, roi=None, cache_bytes: int = CACHE_BYTES):
+    queued: frames that a thread decodes in advance, 0 for none.
+    decoder: as fastmag.video.decoders takes it; after the first frame, the one in use.
+    """
+
+    def __init__(self, path, fps=None, roi=None, cache_bytes: int = CACHE_BYTES, queued: int = 0, decoder: str = "cpu"):
         from fastmag.video import probe
 
         self.path, self._fps, self._cache_bytes = Path(path), fps, cache_bytes
+        self._queued, self.decoder = queued, decoder
         self.info: VideoInfo = probe(path, fps)
         self.fps, self.n_frames = float(self.info.fps), self.info.n_frames
         self.damage: str | None = None
@@ -36,12 +42,18 @@ class FileSource:
         """
         if self._cache is not None:
             yield from self._cache
-            return
-        from fastmag.video import Reader
+        elif self._queued:
+            yield from ahead(self._decoded(again), self._queued)
+        else:
+            yield from self._decoded(again)
+
+    def _decoded(self, again: bool) -> Iterator[Frame]:
+        from fastmag.video.decoders import open_reader
 
         held = 0
         kept: list[Frame] | None = [] if again else None
-        with Reader(self.path, self._fps) as reader:
+        reader, self.decoder = open_reader(self.path, self._fps, self.decoder)
+        with reader:
             for frame in reader:
                 held += sum(plane.nbytes for plane in frame.planes)
                 if kept is not None and held > self._cache_bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastmag.color import Picture, Planes
+from fastmag.color import Picture, Planes, put_back
 from fastmag.errors import InputError
+from fastmag.flow import Kept
 from fastmag.ops import Ops
 
 LUMA = np.array([0.299, 0.587, 0.114])  # the Y of YIQ
@@ -27,7 +28,7 @@ class Level:
     """
 
     def __init__(self, picture: Picture, ops: Ops, level: int, gain: np.ndarray, mit: bool = False):
-        self.picture, self.ops = picture, ops
+        self.picture, self.ops, self.kept = picture, ops, Kept()
         shifts = [halvings(picture.shapes[0], shape) for shape in picture.shapes]
         self._windows = covering(picture, shifts)
         self._levels = [(level - down, level - across) for down, across in shifts]
@@ -44,28 +45,43 @@ class Level:
 
     def represent(self, planes: Planes) -> np.ndarray:
         """The level of one frame: (h, w, 3) float32 RGB in grey levels of 8 bits, in the stored orientation."""
-        parts = zip(planes, self._windows, self._levels, strict=True)
-        reduced = [self.ops.downsample_gaussian(plane[window], levels) for plane, window, levels in parts]
+        return self.row(self.reduce(*self.parts(planes)))
+
+    def parts(self, planes: Planes) -> Planes:
+        """What is covered of every plane."""
+        return tuple(plane[window] for plane, window in zip(planes, self._windows, strict=True))
+
+    def reduce(self, *parts: np.ndarray) -> Planes:
+        """The level of each of them."""
+        return tuple(map(self.ops.downsample_gaussian, parts, self._levels))
+
+    def row(self, reduced: Planes) -> np.ndarray:
+        """The level in RGB."""
         components = reduced[0] if reduced[0].ndim == 3 else np.stack(reduced, axis=-1)
         return components @ self._matrix + self._offset
 
     def reconstruct(self, planes: Planes, change: np.ndarray) -> Planes:
         """The frame with gain times a change (h, w, 3) in grey levels added: new planes, same types."""
+        return self.whole(planes, self.add(*self.parts(planes), *self.changes(change)))
+
+    def changes(self, change: np.ndarray) -> Planes:
+        """The change of each plane, in its units."""
         if self.picture.roi is not None:
             change = change * edges(self.size)
         components = change @ self._back
-        if planes[0].ndim == 3:
-            return (self._add(planes[0], 0, components),)
-        return tuple(self._add(plane, i, components[..., i]) for i, plane in enumerate(planes))
+        if self.picture.kind == "rgb":
+            return (components,)
+        return tuple(np.ascontiguousarray(components[..., i]) for i in range(len(self._windows)))
 
-    def _add(self, plane: np.ndarray, i: int, change: np.ndarray) -> np.ndarray:
-        part = plane[self._windows[i]]
-        added = self.ops.upsample_add(part, np.ascontiguousarray(change), 0, self._top, self._spacing[i])
-        if part.shape == plane.shape:
-            return added
-        out = plane.copy()
-        out[self._windows[i]] = added
-        return out
+    def add(self, *arrays: np.ndarray) -> Planes:
+        """What is covered of every plane with its change added; the planes first."""
+        n = len(self._windows)
+        triples = zip(arrays[:n], arrays[n:], self._spacing, strict=True)
+        return tuple(self.ops.upsample_add(part, change, 0, self._top, spacing) for part, change, spacing in triples)
+
+    def whole(self, planes: Planes, added: Planes) -> Planes:
+        """The planes with what is covered replaced."""
+        return tuple(map(put_back, planes, self._windows, added))
 
 
 def halvings(whole: tuple[int, int], part: tuple[int, int]) -> tuple[int, int]:

@@ -72,6 +72,7 @@ def _whose(owners: list[str], methods: Iterable[str]) -> str:
 common = [
     click.option("--fps", type=float, help="Frames a second, where the file's own are wrong."),
     click.option("--backend", default="auto", show_default=True, help="auto, cpu or cuda."),
+    click.option("--decoder", default="cpu", show_default=True, help="cpu, cuda (NVIDIA's), or auto: cuda if it can."),
 ]
 
 

@@ -29,8 +29,8 @@ WRITING = {"lossless": "lossless", "crf": "crf", "encoder_preset": "preset", "co
 @click.option("--lossless", is_flag=True, help="Keep every sample: FFV1 in .mkv and .avi, lossless H.264 in .mp4.")
 @click.option("--crf", type=float, help="Quality of the output, smaller is better; 8 by default.")
 @click.option("--encoder-preset", help="Speed of the encoder, as x264 names it; faster by default.")
-@click.option("--codec", help="h264, hevc, vp9, av1, ffv1, or an FFmpeg encoder.")
-def magnify(source, destination, method, preset, fps, backend, overwrite, strict, **flags) -> None:
+@click.option("--codec", help="h264, hevc, vp9, av1, ffv1, nvenc, auto (nvenc if it works), or an FFmpeg encoder.")
+def magnify(source, destination, method, preset, fps, backend, decoder, overwrite, strict, **flags) -> None:
     """Magnify a subtle change in the video IN and write the video OUT."""
     from fastmag.api import magnify as door
 
@@ -43,6 +43,7 @@ def magnify(source, destination, method, preset, fps, backend, overwrite, strict
         params,
         fps=fps,
         backend=backend,
+        decoder=decoder,
         progress=True,
         overwrite=overwrite,
         strict=strict,
@@ -76,7 +77,7 @@ def params_of(method: str | None, preset: str | None, given: dict) -> Params:
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @fields_as_flags(("pulse", "respiration"), ("passband", "roi", "model", "provider", "precision"))
 @with_common
-def measure(source, signal, table, plot, overwrite, fps, backend, **flags) -> None:
+def measure(source, signal, table, plot, overwrite, fps, backend, decoder, **flags) -> None:
     """Read the pulse, or breathing, from the video IN: rate, quality, and with --csv and --plot the wave."""
     from fastmag.api import measure as door
     from fastmag.measurements import check_outputs, write_csv, write_plot
@@ -84,7 +85,7 @@ def measure(source, signal, table, plot, overwrite, fps, backend, **flags) -> No
 
     check_outputs(source, [p for p in (table, plot) if p], overwrite)
     given = {name: value for name, value in flags.items() if value is not None}
-    measured = door(source, signal, fps=fps, backend=backend, progress=True, **given)
+    measured = door(source, signal, fps=fps, backend=backend, decoder=decoder, progress=True, **given)
     if table:
         write_csv(measured, table)
     if plot:

@@ -25,10 +25,10 @@ _CUT = "data is missing or overwritten"
 _REMEDY = "copy or record it again, or convert it with ffmpeg"
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, hwaccel: Any = None) -> Any:
     """The demuxer of `path`; InputError where there is no video in it."""
     try:
-        container = av.open(str(path), **LENIENT)
+        container = av.open(str(path), hwaccel=hwaccel, **LENIENT)
     except (av.error.FFmpegError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(
@@ -97,15 +97,16 @@ class Reader:
 
     `info` describes the clip. `damage` is None, or one line when the stream broke off before its end: iteration then
     stops after the last sound frame. `fps` overrides the file's time stamps by a constant rate.
+    `hwaccel`: PyAV's, to decode by hardware (see fastmag.video.decoders).
     Raises InputError where the file is missing, not a video, or holds no picture that decodes."""
 
-    def __init__(self, path: str | os.PathLike[str], fps: Fraction | float | None = None):
+    def __init__(self, path: str | os.PathLike[str], fps: Fraction | float | None = None, hwaccel: Any = None):
         self.path = check_source(path)
         self._constant = None if fps is None else check_fps(fps, f"the request for {self.path}")
         self.damage: str | None = None
         self._broken = ""
         self._count = self._packets = self._start = self._last = 0
-        self._container = _open(self.path)
+        self._container = _open(self.path, hwaccel)
         try:
             self._stream = _video_stream(self._container, self.path)
             self._pictures = self._decode()
@@ -114,12 +115,21 @@ class Reader:
                 why = f" ({self._broken})" if self._broken else ""
                 raise InputError(f"{self.path} holds no picture that decodes{why}; expected a whole video: {_REMEDY}")
             self._first: VideoFrame | None = first
-            self.info = self._describe(first)
+            self.describe_as(self._describe(first))
         except BaseException:
             self._container.close()
             raise
-        self._pixels = self.info.pixels
-        self._step = max(1, round(1 / (self.info.fps * self.info.time_base)))
+
+    def describe_as(self, info: VideoInfo) -> None:
+        """Deliver pictures in the format of `info`, of the same file, from now on."""
+        self.info, self._pixels = info, info.pixels
+        self._step = max(1, round(1 / (info.fps * info.time_base)))
+
+    def first(self) -> tuple[int | None, tuple[np.ndarray, ...]]:
+        """Time stamp and planes of the first picture, before iteration has begun; it will come again."""
+        assert self._first is not None
+        picture = delivered(self._first, self._pixels, self.info.full_range)
+        return self._first.pts, views(picture, self._pixels)
 
     def __enter__(self) -> Reader:
         return self

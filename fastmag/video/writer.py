@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 
 from fastmag.errors import InputError
 from fastmag.files import WholeFile, check_destination, is_full, write_error
+from fastmag.threads import Behind
 from fastmag.video.encoders import CONTAINERS, choose_encoding
 from fastmag.video.media import SPACES, Frame, VideoInfo
 from fastmag.video.planes import gray_as_yuv, new_frame, planar_format
@@ -32,9 +33,12 @@ class Writer:
     Times, rotation, colour tags and pixel shape are those of `info`; sound and subtitles are copied from `source`.
     The file is written under a temporary name in the same folder and takes its name on a clean exit; any exception,
     KeyboardInterrupt too, removes it.
-    `codec`: None for the container's usual (H.264; VP9 in .webm), h264, hevc, vp9, av1, ffv1, or an FFmpeg encoder.
+    `codec`: None for the container's usual (H.264; VP9 in .webm), h264, hevc, vp9, av1, ffv1, or an FFmpeg encoder;
+    nvenc for NVIDIA's H.264, auto for that one where it works here.
     `crf`: constant quality, smaller is better. `lossless`: every sample is kept, or InputError.
     `threads`: of the encoder, 0 for its own choice; with 1 the same frames always give the same file.
+    `queued`: pictures that may wait for a thread that encodes them, 0 to encode each at once. What goes wrong there is
+    raised by a later call.
     Raises InputError before work starts where the destination or the encoding is impossible."""
 
     def __init__(
@@ -49,12 +53,14 @@ class Writer:
         lossless: bool = False,
         overwrite: bool = False,
         threads: int = 0,
+        queued: int = 0,
     ):
         inputs = [p for p in (source, info.path) if p is not None]
         self.destination = check_destination(destination, inputs, EXTENSIONS, overwrite)
         self.info = info
         self.source = Path(source) if source is not None else None
-        self._overwrite, self._threads = overwrite, threads
+        self._overwrite, self._threads, self._queued = overwrite, threads, queued
+        self._behind: Behind | None = None
         self._encoding = choose_encoding(self.destination.suffix.lower(), info, codec, crf, preset, lossless)
         self._target = planar_format(self._encoding.pix_fmt)
         self._grid = self._encoding.container == "avi"
@@ -66,11 +72,17 @@ class Writer:
         self._last: int | None = None
         self._warned = False
 
+    @property
+    def encoder(self) -> str:
+        """FFmpeg's name of the encoder."""
+        return self._encoding.encoder
+
     def __enter__(self) -> Writer:
         self._file = WholeFile(self.destination)
         try:
             with self._explained():
                 self._open(self._file.path)
+            self._behind = Behind(self._encode, self._queued) if self._queued else None
         except BaseException:
             self._abandon()
             raise
@@ -81,6 +93,8 @@ class Writer:
             self._abandon()
             return
         try:
+            if self._behind is not None:
+                self._behind.finish()
             if not self._count:
                 raise InputError(f"no frame to write to {self.destination}; expected one or more: check the input")
             with self._explained():
@@ -94,12 +108,18 @@ class Writer:
         pixels, planes = self.info.pixels, frame.planes
         if pixels.kind == "gray" != self._target.kind:
             planes, pixels = gray_as_yuv(planes[0], pixels, self._target), self._target
-        picture = new_frame(planes, pixels)
-        self._encode(picture, frame.pts, frame.duration)
+        self._take(new_frame(planes, pixels), frame.pts, frame.duration)
 
     def write_rgb(self, rgb: np.ndarray) -> None:
         """Encodes one RGB picture, (H, W, 3) uint8, at the next time of the constant rate `info.fps`."""
-        self._encode(from_rgb(rgb), None, 0)
+        self._take(from_rgb(rgb), None, 0)
+
+    def _take(self, picture: VideoFrame, pts: int | None, duration: int) -> None:
+        """Encodes a picture of our own, now or later."""
+        if self._behind is not None:
+            self._behind.put(picture, pts, duration)
+        else:
+            self._encode(picture, pts, duration)
 
     def _open(self, path: Path) -> None:
         info, plan = self.info, self._encoding
@@ -225,6 +245,8 @@ class Writer:
         self._file.commit()
 
     def _abandon(self) -> None:
+        if self._behind is not None:
+            self._behind.stop()
         for part in (self._passengers, self._container):
             if part is not None:
                 with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):

@@ -5,6 +5,7 @@ on the device (CuPy, or anything with DLPack) stay there; arrays of the host are
 frames take batches (B, H, W, C) of them as well.
 """
 
+from fastmag.kernels.cuda._lanes import Lanes as Lanes
 from fastmag.kernels.cuda.ascent import ascend_step
 from fastmag.kernels.cuda.changes import add_change, luma
 from fastmag.kernels.cuda.color import normalized_difference, undo_normalized_difference

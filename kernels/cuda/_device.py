@@ -10,6 +10,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+
+if not hasattr(np, "row_stack"):  # NumPy 2.5 took it away, and numba-cuda, which is no longer developed, reads it
+    setattr(np, "row_stack", np.vstack)  # noqa: B010 (the name is unknown to type checkers)
+
 from numba import config, cuda
 from numpy.typing import DTypeLike, NDArray
 
@@ -98,7 +102,9 @@ def constants(make: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
     """The arrays that make(*arguments) answers, on the device, as int32 and float32; copied there once."""
     made = make(*arguments)
     parts = made if isinstance(made, tuple) else (made,)
-    return tuple(up(part.astype(np.int32 if part.dtype.kind == "i" else np.float32)) for part in parts)
+    there = tuple(up(part.astype(np.int32 if part.dtype.kind == "i" else np.float32)) for part in parts)
+    _settle()
+    return there
 
 
 def doubles(values: NDArray) -> Any:
@@ -108,7 +114,15 @@ def doubles(values: NDArray) -> Any:
 
 @lru_cache(maxsize=64)
 def _doubles(content: bytes, shape: tuple[int, ...]) -> Any:
-    return up(np.frombuffer(content).reshape(shape))
+    there = up(np.frombuffer(content).reshape(shape))
+    _settle()
+    return there
+
+
+def _settle() -> None:
+    """Wait for the current stream: what is copied there once may be read on any stream afterwards."""
+    if not SIMULATED:
+        xp.cuda.get_current_stream().synchronize()
 
 
 def spectrum(frames: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastmag.errors import InputError
+from fastmag.errors import DeviceFull, InputError
 from fastmag.kernels.cuda import _device as device
 
 _GONE = "run it again; if it happens again, use the backend cpu and look at the driver's log (dmesg)"
@@ -38,12 +38,12 @@ def door(updates: tuple[str, ...] = (), keep: tuple[str, ...] = (), batch: tuple
                 halves = _halved(call, given, batch)
                 return _passed(function, given, updates, keep) if halves is None else halves
             except device.Exhausted as error:
-                raise InputError(
+                raise DeviceFull(
                     f"the GPU is out of memory in {function.__name__} ({_line(error)}): close what else runs on it, "
                     "take smaller frames, or use the backend cpu"
                 ) from error
             except device.Lost as error:
-                raise InputError(f"the GPU failed in {function.__name__} ({_line(error)}): {_GONE}") from error
+                raise gone(function.__name__, error) from error
 
         return call
 
@@ -146,6 +146,11 @@ def same(name: str, x: Any, shape: tuple[int, ...]) -> None:
     """Refuse an argument of another shape than the first one's."""
     if x.shape != shape:
         raise InputError(f"{name} must be {shape}; got {x.shape}: reshape it")
+
+
+def gone(where: str, error: Exception) -> InputError:
+    """What to say of a device that failed."""
+    return InputError(f"the GPU failed in {where} ({_line(error)}): {_GONE}")
 
 
 def _line(error: Exception) -> str:

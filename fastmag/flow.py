@@ -1,0 +1,198 @@
+"""Frames through a backend: one by one on the processor; on a GPU in blocks, whose copies overlap with the work.
+
+A block goes up on one stream, is worked on upon a second and comes down on a third, each after an event of the one
+before. While the results of one block are used on the host, the next ones are on their way.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastmag.errors import InputError
+from fastmag.ops import Ops
+
+if TYPE_CHECKING:
+    from fastmag.video.media import Frame
+
+Arrays = tuple[np.ndarray, ...]
+Item = tuple["Frame", Arrays]
+Work = Callable[..., Arrays]
+
+DEPTH = 3  # blocks under way: one goes up, one is worked on, one comes down
+BLOCK_BYTES, MOST = 16 << 20, 64  # what goes up in a block, and its frames
+QUEUE = 16  # frames decoded in advance, and frames that wait for the encoder, beside a GPU
+SHARE = 4  # of the device's free memory, the part that frames may take between two passes
+
+
+def queued(ops: Ops) -> int:
+    """How many frames to read ahead, and to let wait to be written, beside this backend."""
+    return QUEUE if hasattr(ops, "Lanes") else 0
+
+
+class Kept:
+    """Frames that stay on the device from one pass to the next, by their time, as far as its memory goes."""
+
+    def __init__(self) -> None:
+        self._there: dict[float, tuple] = {}
+        self._left: int | None = None
+
+    def take(self, frames: list[Frame], there: list[Any], free: int) -> bool:
+        """Keep the arrays (n, ...) of n frames; False where they do not fit into a share of `free` bytes."""
+        if self._left is None:
+            self._left = free // SHARE
+        self._left -= sum(array.nbytes for array in there)
+        if self._left < 0:
+            return False
+        self._there |= {frame.time: tuple(array[k] for array in there) for k, frame in enumerate(frames)}
+        return True
+
+    def of(self, frame: Frame) -> tuple:
+        """The arrays of a frame; none where it was not kept."""
+        return self._there.get(frame.time, ())
+
+    def clear(self) -> bool:
+        """Give them up, and keep no more; whether there were any."""
+        any_there, self._there, self._left = bool(self._there), {}, 0
+        return any_there
+
+
+def through(ops: Ops, work: Work, items: Iterable[Item], kept: Kept, keep: bool = False) -> Iterator[Item]:
+    """(frame, work(*arrays)) of every (frame, arrays), in order.
+
+    arrays: (h, w) or (h, w, C), of the same shapes and types in all items. On a GPU `work` is given blocks of them,
+    (n, h, w, C), and answers such blocks; a result there is good until the next one is asked for. What `kept` holds of
+    a frame goes in place of its first arrays; keep: what went up stays there, for the next pass.
+    Raises InputError where not even one frame fits into device memory, or the device fails.
+    """
+    if hasattr(ops, "Lanes"):
+        yield from Ring(ops.Lanes(), work, kept, keep).through(items)
+    else:
+        for frame, arrays in items:
+            yield frame, work(*arrays)
+
+
+@dataclass
+class Slot:
+    """Room for a block: of what goes up, on the host and on the device; of what comes down, on the host."""
+
+    sent: list[Any]
+    there: list[Any]
+    found: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class Flight:
+    """A block under way; its results on the device are held until they are down."""
+
+    frames: list[Frame]
+    slot: Slot
+    results: list[Any]
+    down: Any
+
+
+class Ring:
+    """A few slots for blocks, used in turns. lanes: see `fastmag.kernels.cuda.Lanes`."""
+
+    def __init__(self, lanes: Any, work: Work, kept: Kept, keep: bool) -> None:
+        self._lanes, self._work, self._kept, self._keep = lanes, work, kept, keep
+        self._free: list[Slot] = []
+        self._flying: deque[Flight] = deque()
+        self._size = 0
+
+    def through(self, items: Iterable[Item]) -> Iterator[Item]:
+        """As the function."""
+        block: list[Item] = []
+        try:
+            for item in items:
+                self._size = self._size or _frames_of(item[1])
+                block.append(item)
+                if len(block) >= self._size:
+                    yield from self._sent(block)
+                    block = []
+            yield from self._sent(block)
+            while self._flying:
+                yield from self._landed()
+        except self._lanes.Lost as error:
+            raise self._lanes.gone("between host and device", error) from error
+        finally:
+            self._lanes.settle()  # no copy may outlive the room that it reads or writes
+            if not self._keep:
+                self._kept.clear()
+
+    def _sent(self, block: list[Item]) -> Iterator[Item]:
+        """Send a block, whole or in parts; what has to come down first comes out."""
+        while block:
+            if len(self._flying) == DEPTH:
+                yield from self._landed()
+            part = block[: self._size]
+            try:
+                self._flying.append(self._launched(part))
+            except self._lanes.Full as error:
+                while self._flying:
+                    yield from self._landed()
+                self._smaller(error)
+            else:
+                block = block[len(part) :]
+
+    def _launched(self, part: list[Item]) -> Flight:
+        slot = self._free.pop() if self._free else Slot(*self._room(part[0][1]))
+        slot.there = slot.there or self._room(part[0][1], host=False)[1]
+        n, lanes = len(part), self._lanes
+        up = lanes.copied(None, self._loaded(slot, part))
+        results, worked = lanes.worked(up, self._work, [array[:n] for array in slot.there])
+        slot.found = slot.found or [lanes.pinned((self._size, *x.shape[1:]), x.dtype) for x in results]
+        down = lanes.copied(worked, [(room[:n], x) for room, x in zip(slot.found, results, strict=True)])
+        return Flight([frame for frame, _ in part], slot, results, down)
+
+    def _loaded(self, slot: Slot, part: list[Item]) -> list[tuple[Any, Any]]:
+        """What has to be copied to where, once the frames of the host stand in the slot's own room there."""
+        copies, held = [], [self._kept.of(frame) if not self._keep else () for frame, _ in part]
+        for i, (sent, there) in enumerate(zip(slot.sent, slot.there, strict=True)):
+            for k, (_, arrays) in enumerate(part):
+                if i >= len(held[k]):
+                    sent[k] = arrays[i][..., None] if arrays[i].ndim == 2 else arrays[i]
+            if any(i < len(one) for one in held):
+                copies += [(there[k], one[i] if i < len(one) else sent[k]) for k, one in enumerate(held)]
+            else:
+                copies.append((there[: len(part)], sent[: len(part)]))
+        return copies
+
+    def _landed(self) -> Iterator[Item]:
+        """The results of the oldest block."""
+        flight = self._flying.popleft()
+        self._lanes.wait(flight.down)
+        slot, n = flight.slot, len(flight.frames)
+        if self._keep and self._kept.take(flight.frames, [x[:n] for x in slot.there], self._lanes.memory()):
+            slot.there = []
+        for k, frame in enumerate(flight.frames):
+            yield frame, tuple(room[k][..., 0] if room.shape[-1] == 1 else room[k] for room in slot.found)
+        self._free.append(slot)
+
+    def _room(self, arrays: Arrays, host: bool = True) -> tuple[list[Any], list[Any]]:
+        shapes = [(self._size, *array.shape, *(1,) * (3 - array.ndim)) for array in arrays]
+        both = list(zip(shapes, (array.dtype for array in arrays), strict=True))
+        there = [self._lanes.empty(shape, dtype) for shape, dtype in both]
+        return [self._lanes.pinned(shape, dtype) for shape, dtype in both] if host else [], there
+
+    def _smaller(self, error: Exception) -> None:
+        """After a full device, with nothing under way: give up what is kept, then half the block."""
+        self._lanes.settle()
+        self._free.clear()
+        if not self._kept.clear():
+            if self._size == 1:
+                raise InputError(
+                    f"the GPU is out of memory for one frame ({' '.join(str(error).split())[:160]}): close what else "
+                    "runs on it, take smaller frames, or use the backend cpu"
+                ) from error
+            self._size //= 2
+        self._lanes.release()
+
+
+def _frames_of(arrays: Arrays) -> int:
+    """Frames of a block."""
+    return max(1, min(MOST, BLOCK_BYTES // sum(array.nbytes for array in arrays)))
