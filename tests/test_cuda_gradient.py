@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import types
 from pathlib import Path
@@ -44,6 +45,13 @@ class Stream:
     def synchronize(self):
         LOG.append("the processor waits")
 
+    def begin_capture(self):
+        LOG.append("record")
+
+    def end_capture(self):
+        LOG.append("recorded")
+        return types.SimpleNamespace(launch=lambda stream: LOG.append(f"launch on {stream.name}"))
+
     def __enter__(self):
         LOG.append("on our stream")
         return self
@@ -59,9 +67,12 @@ def stand_in() -> types.ModuleType:
     cupy.asarray = lambda x: np.array(x).view(Device)
     cupy.asnumpy = lambda x: (LOG.append("the processor waits"), np.array(x))[1]
     cupy.concatenate = np.concatenate
-    cupy.get_default_memory_pool = lambda: types.SimpleNamespace(free_all_blocks=lambda: None)
+    cupy.get_default_memory_pool = lambda: types.SimpleNamespace(free_all_blocks=lambda: LOG.append("room is made"))
     callers = Stream(name="the caller's")
-    cupy.cuda = types.SimpleNamespace(Stream=Stream, get_current_stream=lambda: callers)
+    cupy.cuda = types.SimpleNamespace(
+        Stream=Stream, get_current_stream=lambda: callers, using_allocator=lambda malloc: contextlib.nullcontext(),
+        MemoryPool=lambda: types.SimpleNamespace(malloc=None),
+    )  # fmt: skip
     return cupy
 
 
@@ -169,5 +180,77 @@ def test_other_faults_are_not_taken_for_little_memory(network, monkeypatch):
             raise RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")
 
     monkeypatch.setattr(cuda, "session", Broken)
-    with pytest.raises(RuntimeError, match="EXECUTION_FAILED"):
+    with pytest.raises(InputError, match=r"the GPU failed in the network .*EXECUTION_FAILED"):
         cuda.Cuda(network, "fp32")
+
+
+def test_graphs_of_onnx_runtime_are_an_option(network, truth):
+    assert cuda.Cuda(network, "fp32").options()["enable_cuda_graph"] == 0
+    LOG.clear()
+    engine, X = cuda.Cuda(network, "fp32", graphs=True), samples(5)
+    assert LOG.count("run") == cuda.WARM_UPS and engine.options()["enable_cuda_graph"] == 1
+    np.testing.assert_allclose(engine.gradient(X)[0], truth.gradient(X)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_a_recorded_function_is_launched_between_marks_of_the_callers_stream(network):
+    calls = []
+
+    def work(x):
+        calls.append("the processor waits" in LOG)
+        return x
+
+    recorded = cuda.Recorded(work, samples(3).view(Device))
+    assert calls == [False, True] and LOG[-2:] == ["record", "recorded"], "once to warm up, once while it is recorded"
+    LOG.clear()
+    X = samples(3).view(Device) + 1
+    np.testing.assert_array_equal(recorded(X), X)
+    assert len(calls) == 2 and "the processor waits" not in LOG
+    assert LOG == [
+        "ours waits for mark of the caller's", "on our stream", "launch on ours", "the caller's waits for mark of ours"
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=r"x must be \(3, 3, 36, 36\) float32, as recorded; got \(2, 3, 36, 36\)"):
+        recorded(X[:2])
+
+
+def test_what_cannot_be_recorded_is_said_in_one_line(network):
+    def waits(x):
+        if "record" in LOG:
+            raise RuntimeError("cudaErrorStreamCaptureUnsupported: operation not\npermitted when stream is capturing")
+        return x
+
+    with pytest.raises(InputError, match=r"cannot be recorded as a CUDA graph \(.*permitted .*run it as it is"):
+        cuda.Recorded(waits, samples(2).view(Device))
+    assert LOG[-1] == "recorded", "the stream is not left recording"
+
+
+@pytest.mark.parametrize(
+    "said", ["cudaErrorLaunchFailure: unspecified\nlaunch failure", "CUDA failure 2: out of memory"]
+)
+def test_a_card_that_fails_or_fills_in_the_middle_is_said_in_one_line(network, monkeypatch, said):
+    engine, X = cuda.Cuda(network, "fp32"), samples(3)
+
+    def fails(*args):
+        raise RuntimeError(said)
+
+    for answer in (engine.gradient, engine.predict):
+        with monkeypatch.context() as patch:
+            patch.setattr(Session, "run_with_iobinding", fails)
+            words = "the GPU is out of memory for the network" if "memory" in said else "the GPU failed in the network"
+            with pytest.raises(InputError, match=words + r" \(.*use the provider cpu") as caught:
+                answer(X)
+            assert "\n" not in str(caught.value)
+
+
+def test_room_is_made_once_where_others_have_filled_the_card(network, monkeypatch, truth):
+    engine, X, failed = cuda.Cuda(network, "fp32"), samples(3), []
+    real = Session.run_with_iobinding
+
+    def full_once(*args):
+        if not failed:
+            failed.append(1)
+            raise RuntimeError("BFCArena: Failed to allocate memory")
+        real(*args)
+
+    monkeypatch.setattr(Session, "run_with_iobinding", full_once)
+    np.testing.assert_allclose(engine.gradient(X)[0], truth.gradient(X)[0], rtol=1e-5, atol=1e-6)
+    assert failed and "room is made" in LOG

@@ -7,54 +7,76 @@ never waits in a whole ascent; only host arrays wait, for their result.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
-from fastmag.errors import InputError
+from fastmag.errors import DeviceFull, InputError
 from fastmag.providers import Array, Network
 from fastmag.providers.ort import GPU_BLOCK, PROVIDERS, line, session
 
 PRECISIONS = {"fp32": "fp32", "bf16": "tf32"}  # no bfloat16 for a float32 graph: TensorFloat-32 is its fast mode
+WARM_UPS = 3  # runs after which ONNX Runtime has recorded its CUDA graph
 FULL = ("allocat", "out of memory", "outofmemory", "alloc_failed")  # how a device says that its memory is full
 
 
 class Cuda:
     """A network on the first GPU, for blocks of NumPy or CuPy arrays; results are where the block was.
 
-    samples is halved until a block fits into device memory. Raises InputError where not even one sample does.
+    samples is halved until a block fits into device memory. graphs: let ONNX Runtime record a run as a CUDA graph and
+    launch that; it then waits for every run. Raises InputError where not even one sample fits, or the card fails.
     """
 
     threads, fixed = 1, True
 
-    def __init__(self, network: Network, precision: str, threads: int = 1) -> None:
+    def __init__(self, network: Network, precision: str, threads: int = 1, graphs: bool = False) -> None:
         try:
             import cupy
         except ImportError as error:
             raise InputError("the provider cuda needs CuPy: pip install 'fastmag[cuda]'") from error
-        self._cupy, self._network = cupy, network
+        self._cupy, self._network, self._graphs = cupy, network, graphs
         self.precision = PRECISIONS[precision]
         self._stream = cupy.cuda.Stream(non_blocking=True)
         self.samples = network.samples(*GPU_BLOCK)
         while True:
             try:
                 self._gradient = Bound(self, network.content, ("y", "G"))
-                self._gradient.run()
+                for _ in range(WARM_UPS if graphs else 1):
+                    self._gradient.run()
                 self._stream.synchronize()
                 return
             except Exception as error:  # ONNX Runtime has a class for each of its error codes, and no common one
-                if not _is_full(error):
+                if _is_full(error):
+                    self._smaller(error)
+                elif isinstance(error, InputError):
                     raise
-                self._smaller(error)
+                else:
+                    raise self._failed(error) from error
 
     def gradient(self, X: Array) -> tuple[Array, Array]:
-        y, G = self._answers(self._gradient, X)
+        y, G = self._tried(lambda: self._gradient, X)
         return y, G
 
     def predict(self, X: Array) -> Array:
-        return self._answers(self._forward, X)[0]
+        return self._tried(lambda: self._forward, X)[0]
+
+    def _tried(self, bound: Callable[[], Bound], X: Array) -> list[Array]:
+        """What a session answers; once more after room was made, where others have filled the card meanwhile."""
+        try:
+            try:
+                return self._answers(bound(), X)
+            except Exception as error:
+                if not _is_full(error):
+                    raise
+                self._cupy.get_default_memory_pool().free_all_blocks()
+                return self._answers(bound(), X)
+        except Exception as error:  # as above
+            if isinstance(error, DeviceFull):
+                raise
+            raise (self._full(error) if _is_full(error) else self._failed(error)) from error
 
     @cached_property
     def _forward(self) -> Bound:
@@ -89,6 +111,7 @@ class Cuda:
             "cudnn_conv_algo_search": "HEURISTIC",
             "use_tf32": int(self.precision == "tf32"),
             "arena_extend_strategy": "kSameAsRequested",
+            "enable_cuda_graph": int(self._graphs),
         }
 
     def empty(self, shape: tuple[int, ...]) -> Any:
@@ -107,11 +130,20 @@ class Cuda:
     def _smaller(self, error: Exception) -> None:
         self._cupy.get_default_memory_pool().free_all_blocks()
         if self.samples == 1 or self._network.batch is not None:
-            raise InputError(
-                f"the GPU is out of memory for {self._network.name} ({line(error)}): close what else runs on it, or "
-                "use the provider cpu"
-            ) from error
+            raise self._full(error) from error
         self.samples //= 2
+
+    def _failed(self, error: Exception) -> InputError:
+        return InputError(
+            f"the GPU failed in {self._network.name} ({line(error)}): run it again; if it happens again, use the "
+            "provider cpu and look at the driver's log (dmesg)"
+        )
+
+    def _full(self, error: Exception) -> InputError:
+        return DeviceFull(
+            f"the GPU is out of memory for {self._network.name} ({line(error)}): close what else runs on it, or use "
+            "the provider cpu"
+        )
 
 
 class Bound:
@@ -138,6 +170,46 @@ class Bound:
     @staticmethod
     def _bind(bind: Any, name: str, buffer: Any) -> None:
         bind(name, "cuda", 0, np.float32, buffer.shape, buffer.data.ptr)
+
+
+class Recorded:
+    """A function of one device array of a fixed shape, recorded as a CUDA graph: launched at once instead of step by
+    step. For what never waits, such as a whole ascent; its memory is its own for good.
+
+    Raises InputError where it cannot be recorded: what allocates through others, or waits, cannot.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], x: Any) -> None:
+        import cupy
+
+        self._stream, self._pool = cupy.cuda.Stream(non_blocking=True), cupy.cuda.MemoryPool()
+        self._cupy = cupy
+        self._stream.wait_event(cupy.cuda.get_current_stream().record())
+        with cupy.cuda.using_allocator(self._pool.malloc), self._stream:
+            self._x = x.copy()
+            function(self._x)  # compiles, and fills the pool: neither can be recorded
+            self._stream.synchronize()
+            try:
+                self._stream.begin_capture()
+                try:
+                    self._result = function(self._x)
+                finally:
+                    self._graph = self._stream.end_capture()
+            except Exception as error:  # the driver's, CuPy's or ONNX Runtime's
+                raise InputError(f"this cannot be recorded as a CUDA graph ({line(error)}): run it as it is") from error
+
+    def __call__(self, x: Any) -> Any:
+        """The function of x, an array as that of the recording."""
+        if x.shape != self._x.shape or x.dtype != self._x.dtype:
+            raise InputError(f"x must be {self._x.shape} {self._x.dtype}, as recorded; got {x.shape} {x.dtype}: pad it")
+        current = self._cupy.cuda.get_current_stream()
+        self._stream.wait_event(current.record())
+        with self._stream:
+            self._x[...] = x
+            self._graph.launch(self._stream)
+            found = self._result.copy()
+        current.wait_event(self._stream.record())
+        return found
 
 
 class DeviceGradient:
