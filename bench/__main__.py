@@ -1,4 +1,4 @@
-"""python -m bench [run|kernels|pyramid|pipeline|breathing|render|gradient|cuda|table]: measure, or print tables."""
+"""python -m bench [run|kernels|pyramid|pipeline|breathing|render|gradient|bf16|cuda|table]: measure or show records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 KERNELS, PIPELINE = RESULTS / "kernels-cpu.json", RESULTS / "pipeline-cpu.json"
 PYRAMID, RENDER = RESULTS / "pyramid-cpu.json", RESULTS / "render-cpu.json"
 BREATHING = RESULTS / "breathing-cpu.json"
-GRADIENT = RESULTS / "gradient-cpu.json"
+GRADIENT, BF16 = RESULTS / "gradient-cpu.json", RESULTS / "bf16-cpu.json"
 
 
 def table(record: dict[str, Any]) -> str:
@@ -101,6 +101,13 @@ def measure_gradient(options: argparse.Namespace) -> None:
     update(GRADIENT, record, ("network", "what", "batch", "threads"), bool(options.only), list(gradient.SHAPES))
 
 
+def measure_bf16(options: argparse.Namespace) -> None:
+    """Time both methods file to file with the network in bfloat16 on OpenVINO and write their record."""
+    from bench import bf16
+
+    update(BF16, {**about(), **bf16.run(options.rounds)}, (), False)
+
+
 def measure_cuda(options: argparse.Namespace) -> None:
     """Time kernels, gradient and analyses on this GPU and write their record into the folder OUT, or into results."""
     from bench import cuda
@@ -116,10 +123,10 @@ def measure_cuda(options: argparse.Namespace) -> None:
 
 def tables() -> str:
     """All records as Markdown, as far as they are there."""
-    from bench import breathing, cuda, gradient, pipeline, render
+    from bench import bf16, breathing, cuda, gradient, pipeline, render
 
     found = [(PIPELINE, pipeline.table), (BREATHING, breathing.table), (KERNELS, table), (PYRAMID, table),
-             (RENDER, render.table), (GRADIENT, gradient.table),
+             (RENDER, render.table), (GRADIENT, gradient.table), (BF16, bf16.table),
              *((path, cuda.table) for path in RESULTS.glob("cuda-*.json"))]  # fmt: skip
     return "\n\n".join(show(json.loads(path.read_text())) for path, show in found if path.exists())
 
@@ -130,7 +137,7 @@ def main() -> None:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=("run", "kernels", "pyramid", "pipeline", "breathing", "render", "gradient", "cuda", "table"),
+        choices=("run", "kernels", "pyramid", "pipeline", "breathing", "render", "gradient", "bf16", "cuda", "table"),
         default="run",
     )
     parser.add_argument(
@@ -151,6 +158,8 @@ def main() -> None:
         measure_render(options)
     if options.command in ("run", "gradient"):
         measure_gradient(options)
+    if options.command == "bf16":
+        measure_bf16(options)
     if options.command == "cuda":
         measure_cuda(options)
     print(tables())

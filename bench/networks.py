@@ -1,4 +1,4 @@
-"""Networks of ONNX files as torch modules, and how torch answers dy/dX of them: the rivals of `bench.gradient`."""
+"""The networks that ship as torch modules, and how torch answers dy/dX of them: the rivals of `bench.gradient`."""
 
 from __future__ import annotations
 
@@ -14,74 +14,25 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from fastmag.export.tape import attribute
+from fastmag.export.networks import Folded, FoldedRespiration, PulseNet, RespirationNet
 
 Slope = Callable[[np.ndarray], np.ndarray]
-
-
-class Graph(nn.Module):
-    """The nodes of an ONNX graph, one torch layer each, in their order."""
-
-    def __init__(self, graph: onnx.GraphProto) -> None:
-        super().__init__()
-        weights = {i.name: torch.tensor(numpy_helper.to_array(i).copy()) for i in graph.initializer}
-        self.given = [[name for name in node.input if name not in weights] for node in graph.node]
-        self.made = [node.output[0] for node in graph.node]
-        self.layers = nn.ModuleList(_layer(node, [weights.get(n) for n in node.input]) for node in graph.node)
-
-    def forward(self, X: torch.Tensor) -> torch.Tensor:
-        known = {"X": X}
-        for layer, given, made in zip(self.layers, self.given, self.made, strict=True):
-            known[made] = layer(*(known[name] for name in given))
-        return known["y"]
-
-
-class Call(nn.Module):
-    """A function as a layer."""
-
-    def __init__(self, function: Callable[..., torch.Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *x: torch.Tensor) -> torch.Tensor:
-        return self.function(*x)
+MODULES: dict[str, Callable[[], nn.Module]] = {
+    "pulse": lambda: Folded(PulseNet()),
+    "respiration": lambda: FoldedRespiration(RespirationNet()),
+}
 
 
 @cache
 def as_torch(path: Path) -> nn.Module:
-    """The network of a file as torch would have it; for the layers that ours are made of."""
-    module = Graph(onnx.load(path).graph).eval()
-    for parameter in module.parameters():
-        parameter.requires_grad_(False)
-    return module
-
-
-def _layer(node: onnx.NodeProto, given: list[torch.Tensor | None]) -> nn.Module:
-    weight = given[1] if len(given) > 1 else None
-    match node.op_type:
-        case "Conv":
-            assert weight is not None
-            out, into, *kernel = weight.shape
-            pads = attribute(node, "pads", [0, 0, 0, 0])
-            made = nn.Conv2d(into, out, tuple(kernel), tuple(attribute(node, "strides", [1, 1])), tuple(pads[:2]))
-        case "Gemm":
-            assert weight is not None
-            weight = weight if attribute(node, "transB", 0) else weight.T
-            made = nn.Linear(weight.shape[1], weight.shape[0])
-        case "AveragePool":
-            return nn.AvgPool2d(attribute(node, "kernel_shape"), attribute(node, "strides"))
-        case "Relu":
-            return nn.ReLU()
-        case "Elu":
-            return nn.ELU(attribute(node, "alpha", 1.0))
-        case "Reshape" | "Flatten":
-            return nn.Flatten()
-        case "Sub" | "Neg":
-            return Call(torch.sub if node.op_type == "Sub" else torch.neg)
-        case _:
-            raise ValueError(f"no torch layer for {node.op_type}")
-    made.weight.data, made.bias.data = weight, given[2]
-    return made
+    """The network of the file pulse.onnx or respiration.onnx as the module it was exported from, with its weights."""
+    module = MODULES[path.stem]().eval()
+    stored = {i.name: torch.tensor(numpy_helper.to_array(i).copy()) for i in onnx.load(path).graph.initializer}
+    known = {
+        name: stored.get(name, torch.zeros_like(v)) for name, v in module.state_dict().items()
+    }  # zeros are left out
+    module.load_state_dict(known)
+    return module.requires_grad_(False)
 
 
 def eager(module: nn.Module, dtype: torch.dtype = torch.float32, last: bool = False, forward: bool = False) -> Slope:

@@ -19,15 +19,12 @@ import av
 import numpy as np
 
 import fastmag
-from fastmag import models
-from fastmag.errors import InputError
-from fastmag.gradients import InputGradient
 from fastmag.synthetic.command import render
 from fastmag.video import Reader, Writer, probe
 from fastmag.video.writer import DEFAULT_CRF, DEFAULT_PRESET
 
 FRAMES, FPS, SIZE = 300, 30, (480, 640)
-TARGETS = {"coherent": 1.5, "paper": 4.0, "coherent, bf16": 1.2, "paper, bf16": 2.0}  # times a plain transcode
+TARGETS = {"coherent": 1.5, "paper": 4.0}  # times a plain transcode
 MEMORY_TARGET_MB = 1000
 
 
@@ -102,7 +99,7 @@ def run(rounds: int = 5) -> dict[str, Any]:
             "coherent": lambda: fastmag.magnify(source, out, overwrite=True),
             "paper": lambda: fastmag.magnify(source, out, fastmag.Pulse(form="paper"), overwrite=True),
         }
-        seconds = turns(calls | rough(source, out), rounds)
+        seconds = turns(calls, rounds)
         long = repeated(source, 10, folder)
         command = [sys.executable, "-m", "fastmag.cli", "magnify", "--overwrite"]
         memory = {str(n): peak_mb(*command, str(path), str(out)) for n, path in ((300, source), (3000, long))}
@@ -114,19 +111,6 @@ def run(rounds: int = 5) -> dict[str, Any]:
     return {"gate": "green", "codec": {"crf": DEFAULT_CRF, "preset": DEFAULT_PRESET}, "seconds": spread(seconds),
             "times_transcode": against(seconds), "targets": TARGETS, "whole_process_seconds": spread(whole),
             "peak_mb": memory, "peak_target_mb": MEMORY_TARGET_MB, "frames": FRAMES, "size": SIZE}  # fmt: skip
-
-
-def rough(source: Path, out: Path) -> dict[str, Callable[[], Any]]:
-    """The same with the network in bfloat16, where OpenVINO and the processor have it."""
-    calls = {}
-    for form in ("coherent", "paper"):
-        params = fastmag.Pulse(form=form, provider="openvino", precision="bf16")
-        calls[f"{form}, bf16"] = lambda params=params: fastmag.magnify(source, out, params, overwrite=True)
-    try:
-        InputGradient(models.path("pulse_gradient"), provider="openvino", precision="bf16")
-    except InputError:
-        return {}
-    return calls
 
 
 def _whole_transcode(source: Path, out: Path) -> None:

@@ -210,7 +210,7 @@ def average_pool(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Co
     g, scale = tape.with_scale_along(tape.spread_batch(g, y), -1 - len(w.kernel))
     g = g.scaled(scale.reshape(-1, *[1] * len(w.kernel)))
     if w.tiles:
-        _pooled_by_convolution(tape, node, w)
+        pooled_by_convolution(tape, node, w)
         g = g.scaled(1 / size(w.kernel))
         g = tape.applied(g) if x == "X" else g  # before it grows: behind it there is no weight left to take the scale
         return {x: Cotangent(_repeated(tape, g.name, w), g.scale)}
@@ -221,7 +221,7 @@ def average_pool(tape: Tape, node: onnx.NodeProto, g: Cotangent) -> dict[str, Co
     return {x: Cotangent(_transposed_conv(tape, g.name, ones, w, channels), g.scale)}
 
 
-def _pooled_by_convolution(tape: Tape, node: onnx.NodeProto, w: Window) -> None:
+def pooled_by_convolution(tape: Tape, node: onnx.NodeProto, w: Window) -> None:
     """Write the mean over tiles of few channels as a convolution: ONNX Runtime pools only blocks of channels fast."""
     channels = tape.fixed_shape(node, node.input[0])[0]
     if channels <= FEW_CHANNELS and len(w.kernel) == 2:
