@@ -1,9 +1,9 @@
-"""python -m bench.memory: peak memory of every rival over a short and a long clip, file to file.
+"""python -m bench.memory: peak memory of every rival over a minute and two hours of video, file to file.
 
-Frames are small, so that hours of them cost minutes: what is kept of each frame shows as bytes a frame, whatever its
-size. Buffers of a fixed size are made smaller (decoded frames 160 MB to 1, spools 16 MB to 64 kB), or the short clip
-would not fill them and the long one would; the 4 MB of series that a filter over all of time works on stay, and take
-some 10 MB once a clip fills them. What a container's index takes of each frame is in it, in and out.
+Frames are small and few a second, so that hours of them cost minutes: what is kept of each frame shows as bytes a
+frame, whatever its size. Buffers of a fixed size are made smaller (decoded frames 160 MB to 1, spools 16 MB to 64 kB),
+or the short clip would not fill them and the long one would; the 4 MB of series that a filter over all of time works on
+stay, and take some 10 MB once a clip fills them. What a container's index takes of each frame is in it, in and out.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 RESULT = Path(__file__).parent / "results" / "memory.json"
-SIZE, FPS = (48, 64), 30
+SIZE, FPS = (24, 32), 10.0
 WITHIN = 1.1  # times the short clip's peak
 SMALL_CACHE, SMALL_SPOOL = 1 << 20, 1 << 16
 
 
-def methods() -> dict[str, Any]:
-    """Params by name: every way of every method through the frames."""
+def methods(fps: float = 30.0) -> dict[str, Any]:
+    """Params by name, for what swings once in ten frames: every way of every method through the frames."""
     from fastmag import EvmColor, EvmMotion, PhaseEvm, Riesz, VamColor, VamMotion
 
-    band = (2.0, 4.0)
+    band = (fps / 15, fps / 7.5)
     return {
         "evm-color": EvmColor(passband=band, level=2),
         "evm-motion, butterworth": EvmMotion(passband=band),
@@ -38,24 +38,24 @@ def methods() -> dict[str, Any]:
         "phase-evm, fir, attenuate": PhaseEvm(passband=band, attenuate=True),
         "riesz, butterworth": Riesz(passband=band, temporal="butterworth"),
         "riesz, fir": Riesz(passband=band),
-        "vam-color": VamColor(frequency=3.0, level=2),
-        "vam-motion": VamMotion(frequency=3.0),
+        "vam-color": VamColor(frequency=fps / 10, level=2),
+        "vam-motion": VamMotion(frequency=fps / 10),
     }
 
 
-def clip(folder: Path, minutes: float) -> Path:
-    """A texture that sways at 3 Hz, so many minutes long."""
+def clip(folder: Path, minutes: float, fps: float = FPS) -> Path:
+    """A texture that sways once in ten frames, so many minutes long."""
     import av
     import numpy as np
 
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
-    sway = 0.2 * np.sin(2 * np.pi * 3 * np.arange(10) / FPS)[:, None, None]
+    sway = 0.2 * np.sin(2 * np.pi * np.arange(10) / 10)[:, None, None]
     luma = (120 + 40 * np.sin((x - sway) / 3) + 20 * np.sin(y / 5)).astype(np.uint8)
     path = folder / f"{minutes:g}.mp4"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "crf": "20"})
+        stream = container.add_stream("libx264", rate=round(fps), options={"preset": "ultrafast", "crf": "20"})
         stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv420p"
-        for i in range(round(60 * minutes * FPS)):
+        for i in range(round(60 * minutes * fps)):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.dstack([luma[i % 10]] * 3), format="rgb24")))
         container.mux(stream.encode(None))
     return path
@@ -72,7 +72,8 @@ def once(name: str, path: Path) -> dict[str, float]:
 
     columns.Spool = passes.Spool = functools.partial(Spool, budget=SMALL_SPOOL)  # type: ignore[misc, assignment]
     cpu.set_threads(1)
-    params, source = methods()[name], FileSource(path, cache_bytes=SMALL_CACHE)
+    source = FileSource(path, cache_bytes=SMALL_CACHE)
+    params = methods(source.fps)[name]
     began = time.process_time()
     sink = Writer(path.with_suffix(".out.mp4"), source.info, overwrite=True, preset="ultrafast", threads=1)
     outcome = PIPELINES[type(params)](source, sink, params, cpu, passes.silent)
@@ -104,7 +105,8 @@ def row(name: str, paths: list[Path]) -> dict[str, Any]:
 def main() -> None:
     """Measure all methods, print them, and bring their rows in the record up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, nargs=2, default=(1.0, 20.0), metavar=("SHORT", "LONG"))
+    parser.add_argument("--minutes", type=float, nargs=2, default=(1.0, 120.0), metavar=("SHORT", "LONG"))
+    parser.add_argument("--fps", type=float, default=FPS, help="of both clips")
     parser.add_argument("--only", default="", help="words of the method's name")
     parser.add_argument("--once", nargs=2, metavar=("METHOD", "FILE"), help="magnify this in this process")
     options = parser.parse_args()
@@ -113,15 +115,16 @@ def main() -> None:
         return
     from bench.records import about, update
 
-    record = {**about(), "size": SIZE, "within": WITHIN}
-    rows = record["rows"] = []
+    some = bool(options.only)
     with tempfile.TemporaryDirectory() as folder:
-        paths = [clip(Path(folder), minutes) for minutes in options.minutes]
+        paths = [clip(Path(folder), minutes, options.fps) for minutes in options.minutes]
         for name in methods():
             if options.only in name:
-                rows.append(row(name, paths))
-                print(json.dumps(rows[-1]), flush=True)
-    update(RESULT, record, ("method",), bool(options.only), list(methods()))
+                rows = [row(name, paths) | {"minutes": options.minutes, "fps": options.fps}]
+                print(json.dumps(rows[0]), flush=True)
+                record = {**about(), "size": SIZE, "within": WITHIN, "rows": rows}
+                update(RESULT, record, ("method",), some, list(methods()))
+                some = True
 
 
 if __name__ == "__main__":

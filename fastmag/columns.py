@@ -10,7 +10,7 @@ from fastmag.spool import Spool
 
 ROWS, CHUNK_BYTES = 256, 16 << 20  # frames of a tile, at most
 BLOCK_BYTES = 4 << 20  # of series held at once; at least LEAST columns
-LEAST = 8
+LEAST = 4  # that many series of two hours at 30 frames a second fit
 
 Filter = Callable[[np.ndarray], np.ndarray]  # (T, n) float32 -> the same shape
 

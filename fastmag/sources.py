@@ -107,13 +107,29 @@ def check_frames(frames: np.ndarray) -> np.ndarray:
     if frames.ndim == 3 and frames.shape[2] == 3:
         raise InputError(f"frames must be (T, H, W, 3) uint8; got {frames.shape}: add a time axis")
     if frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
-        raise InputError(f"frames must be (T, H, W, 3) uint8 in RGB order; got shape {frames.shape}")
+        said = f"frames must be (T, H, W, 3) uint8 in RGB order; got shape {frames.shape}"
+        raise InputError(said + _remedy(frames.shape))
     if frames.dtype != np.uint8:
         hint = "scale to 0..255 and convert with .astype('uint8')"
         if frames.dtype.kind == "f" and not np.isfinite(frames).all():
             hint = "it holds NaN or infinity: mend these, " + hint
         raise InputError(f"frames must be (T, H, W, 3) uint8; got dtype {frames.dtype}: {hint}")
     return np.ascontiguousarray(frames)
+
+
+def _remedy(shape: tuple[int, ...]) -> str:
+    """How frames of a wrong shape become right ones, as far as that can be told."""
+    if 0 in shape:
+        return ": there is nothing in it"
+    if len(shape) == 3:
+        return ": repeat a grey channel, np.repeat(frames[..., None], 3, axis=3)"
+    if len(shape) == 4 and shape[3] == 1:
+        return ": repeat the grey channel, np.repeat(frames, 3, axis=3)"
+    if len(shape) == 4 and shape[3] == 4:
+        return ": leave the fourth channel out, frames[..., :3]"
+    if len(shape) == 4 and shape[1] == 3:
+        return ": put the channels last, frames.transpose(0, 2, 3, 1)"
+    return ""
 
 
 def to_numpy(frames):

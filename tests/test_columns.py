@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastmag.columns import along_time
+from fastmag.columns import LEAST, along_time
 from fastmag.spool import Spool
 
 
@@ -23,4 +23,4 @@ def test_every_series_is_changed_as_a_whole(count, budget, monkeypatch):
         along_time(spool, running_sum_backwards)
         np.testing.assert_allclose(spool.read(0, count), rows[::-1].cumsum(axis=0), atol=1e-4)
         assert spool.on_disk == (budget == 0)
-    assert len(seen) == 3 and all(shape[0] == count for shape in seen)
+    assert len(seen) == -(-21 // LEAST) and all(shape[0] == count for shape in seen)
