@@ -58,6 +58,10 @@ def methods(alpha: float) -> dict[str, tuple[object, float]]:
         "phase-evm, half-octave": (
             fastmag.PhaseEvm(alpha=alpha, temporal="ideal", passband=band, sigma=2, pyramid="half-octave"), 1 + alpha,
         ),
+        "riesz, octave": (fastmag.Riesz(alpha=alpha, temporal="ideal", passband=band, sigma=2), 1 + alpha),
+        "riesz, octave, no smoothing": (
+            fastmag.Riesz(alpha=alpha, temporal="ideal", passband=band, sigma=0), 1 + alpha,
+        ),
         "vam-motion, int": (fastmag.VamMotion(alpha=alpha, frequency=HERTZ, acceleration="int", sigma=2), times),
     }  # fmt: skip
 
