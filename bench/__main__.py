@@ -113,12 +113,16 @@ def measure_cuda(options: argparse.Namespace) -> None:
     from bench import cuda
     from fastmag.errors import InputError
 
+    def keep(record: dict[str, Any]) -> None:
+        name = re.sub(r"[^a-z0-9]+", "-", record["device"]["gpu"].split(",")[0].lower()).strip("-")
+        path = Path(os.environ.get("OUT") or RESULTS) / f"cuda-{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record, indent=1) + "\n")
+
     try:
-        record = cuda.run(options.only, lambda line: print(line, flush=True))
+        keep(cuda.run(options.only, lambda line: print(line, flush=True), keep, options.limit))
     except InputError as reason:
         raise SystemExit(str(reason)) from None
-    name = re.sub(r"[^a-z0-9]+", "-", record["device"]["gpu"].split(",")[0].lower()).strip("-")
-    update(Path(os.environ.get("OUT") or RESULTS) / f"cuda-{name}.json", record, (), False)
 
 
 def tables() -> str:
@@ -145,6 +149,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=2.5, help="how long to time a kernel on one number of threads")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of the pipeline, rivals in turns")
+    parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which cuda begins no row")
     options = parser.parse_args()
     if options.command in ("run", "pipeline"):
         measure_pipeline(options)

@@ -12,6 +12,7 @@ from fastmag.pyramids import steerable
 
 PULSE = signal.butter(3, (0.7, 2.5), "bandpass", fs=30, output="sos")
 FRAME, CELLS, VGA = (492, 658, 3), (36, 36), (480, 640)
+STRIP, WIDE = 240, 7680  # rows and columns of a map that is larger than the caches
 PLAN = steerable(VGA)
 COEFFICIENTS = PLAN.orientations * sum(h * w for h, w in PLAN.sizes)
 
@@ -49,6 +50,20 @@ def _turned(random: np.random.Generator, *shape: int) -> tuple[np.ndarray, np.nd
     """Coefficients and those before them, less than half a turn apart: on the cut both signs are right."""
     before = _waves(random, *shape)
     return (before * np.exp(1j * random.uniform(-3, 3, shape)).astype(np.complex64)), before
+
+
+def _quaternions(random: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Subbands of a Riesz pyramid and those a little before them: near half a turn a direction hangs by a thread."""
+    now = _waves(random, n, 2, *VGA)
+    before = now + np.float32(0.2) * _waves(random, n, 2, *VGA)
+    for both in (now, before):
+        both[:, 1].real = both[:, 0].real
+    return now, before
+
+
+def _strip(random: np.random.Generator, n: int) -> np.ndarray:
+    """One wide map, a strip of it for each unit."""
+    return _f32(random, n * STRIP, WIDE)
 
 
 _PIXELS, _CELL, _MAP = int(np.prod(FRAME)), 3 * CELLS[0] * CELLS[1], VGA[0] * VGA[1]
@@ -90,4 +105,22 @@ CASES = [
     Case("steerable rebuild 480x640", "steerable_synthesis", 64,
          lambda r, n: (tuple(_waves(r, n, PLAN.orientations, *size) for size in PLAN.sizes), PLAN),
          4 * _MAP + 8 * COEFFICIENTS, _FFT, 4e-6),
+    Case("upsample + add by the light 492x658x3", "upsample_scaled_add", 256,
+         lambda r, n: (_u8(r, n, *FRAME), _u8(r, n, *FRAME[:2]), _f32(r, n, *CELLS, 3, scale=0.05), 8.0),
+         _PIXELS * 7 / 3 + 4 * _CELL, 11.0 * _PIXELS, 1),
+    Case("displace, a strip of 240x960x3", "displace", 144,
+         lambda r, n: (_u8(r, n * STRIP, 960, 3), _f32(r, 2, n * STRIP // 8, 120, scale=3), (0.0, 0.0), (8.0, 8.0)),
+         6.0 * STRIP * 960, 40.0 * 3 * STRIP * 960, 1),
+    Case("pyramid down, a strip of 240x7680", "pyramid_down", 36, lambda r, n: (_strip(r, n),),
+         5.0 * STRIP * WIDE, 12.5 * STRIP * WIDE, 2e-6),
+    Case("pyramid up + add, a strip of 240x7680", "pyramid_up_add", 36,
+         lambda r, n: (_strip(r, n), _strip(r, n)[::2, ::2].copy(), 2.0),
+         9.0 * STRIP * WIDE, 12.0 * STRIP * WIDE, 4e-6),
+    Case("phase summed over 1500 frames, a place", "accumulate_phase", 62_208,
+         lambda r, n: (_f32(r, 1500, n), np.zeros(n)), 8 * 1500, 3.0 * 1500, 1e-5),
+    Case("Riesz difference 480x640", "riesz_difference", 64, _quaternions, 40.0 * _MAP, 60.0 * _MAP, 1e-5),
+    Case("Riesz shift 480x640", "riesz_shift", 64,
+         lambda r, n: (_quaternions(r, n)[0], _f32(r, n, 2, *VGA), 2.0), 32.0 * _MAP, 60.0 * _MAP, 2e-5),
+    Case("Riesz amplitude 480x640", "riesz_amplitude", 64, lambda r, n: (_quaternions(r, n)[0],),
+         20.0 * _MAP, 8.0 * _MAP, 4e-6),
 ]  # fmt: skip

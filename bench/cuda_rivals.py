@@ -69,8 +69,6 @@ def _prepared(kernel: str, inputs: list[Any], compiled: bool) -> Callable[[], An
     import cupy
     import torch
 
-    if compiled and kernel not in COMPILED:
-        raise NotImplementedError("not compiled: it takes too long")
     work = WORK[kernel]
     arrays = [torch.from_dlpack(x) if hasattr(x, "__dlpack__") else x for x in inputs]
     run = torch.compile(work, dynamic=False) if compiled else work
@@ -86,5 +84,5 @@ def _prepared(kernel: str, inputs: list[Any], compiled: bool) -> Callable[[], An
 
 RIVALS: dict[str, Callable[[str, list[Any]], Callable[[], Any]]] = {
     "torch eager": lambda kernel, inputs: _prepared(kernel, inputs, False),
-    "torch.compile": lambda kernel, inputs: _prepared(kernel, inputs, True),
 }
+LATER = {"torch.compile": lambda kernel, inputs: _prepared(kernel, inputs, True)}

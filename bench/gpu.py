@@ -1,17 +1,23 @@
 """python -m bench.gpu (make gpu): everything that needs a GPU, in one go of less than ten minutes, nothing installed.
 
-Tests, then compute-sanitizer where there is one, then the benchmarks. Logs and records go into the folder named by OUT,
-or into bench/results; gpu.json says what ran, how long, and how it ended.
+Tests first, then the benchmarks, then compute-sanitizer where there is one, with what is left of the time. Logs and
+records go into the folder named by OUT, or into bench/results; gpu.json says what ran, how long, and how it ended. It
+is written after every step, and the record of the benchmarks after every row: an end from outside loses little.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,49 +25,86 @@ from bench.records import about
 from fastmag import nvidia
 
 ROOT = Path(__file__).parents[1]
-TESTS = [sys.executable, "-m", "pytest", "-m", "gpu", "tests/test_gpu.py", "-p", "no:cacheprovider", "--maxfail=30"]
+TESTS = [sys.executable, "-m", "pytest", "-m", "gpu", "tests/test_gpu.py", "-p", "no:cacheprovider",
+         "-o", "faulthandler_timeout=60", "--durations=10"]  # fmt: skip
+WORKERS = 6  # processes for the tests where pytest-xdist is there: most of the time goes into compiling
 SMALL = "test_kernel_equals_its_reference and (1x1 or 3x5 or 7x5 or 2x3x7 or 5x9 or 33x31 or 8x6 or 8x8)"
-TOOLS = ("memcheck", "racecheck", "synccheck")
-SECONDS = {"tests": 240, "memcheck": 60, "racecheck": 60, "synccheck": 30, "bench": 200}
+SHARED = f"{SMALL} and (downsample or smooth_space or smooth_amplitude or ascend_step)"  # kernels with barriers
+TOOLS = {"memcheck": SMALL, "racecheck": SHARED, "synccheck": SHARED}
+TOTAL, FEWEST = 565.0, 10.0  # seconds of it all; with less left than that a step is not begun
+SECONDS = {"tests": 220, "bench": 270, "memcheck": 75, "racecheck": 40, "synccheck": 30}
+PACKAGES = ("numpy", "numba", "numba-cuda", "cupy-cuda13x", "onnxruntime-gpu", "onnxruntime", "torch", "av", "pytest")
 TAIL = 1500  # characters of a log that the summary repeats
 
 
 def steps() -> dict[str, list[str]]:
     """What is run, in order."""
-    commands = {"tests": TESTS}
+    spread = ["-n", str(WORKERS), "--dist", "worksteal"] if importlib.util.find_spec("xdist") else []
+    bench = [sys.executable, "-m", "bench", "cuda", "--limit", str(SECONDS["bench"] - 15)]
+    commands = {"tests": [*TESTS, *spread, "--maxfail=60"], "bench": bench}
     if shutil.which("compute-sanitizer"):
-        for tool in TOOLS:
-            commands[tool] = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", *TESTS, "-k", SMALL]
-    return {**commands, "bench": [sys.executable, "-m", "bench", "cuda"]}
+        for tool, which in TOOLS.items():
+            commands[tool] = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", *TESTS, "-k", which]
+    return commands
 
 
-def run(name: str, command: list[str], out: Path) -> dict[str, Any]:
-    """One step: how it ended, how long it took, where its log is."""
+def run(name: str, command: list[str], out: Path, seconds: float) -> dict[str, Any]:
+    """One step: how it ended, how long it took, the end of its log."""
     began, log = time.perf_counter(), out / f"gpu-{name}.log"
     with log.open("w") as file:
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OUT": str(out)}
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
         try:
-            environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-            code: int | str = subprocess.run(
-                command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, timeout=SECONDS[name], env=environment
-            ).returncode
+            code: int | str = process.wait(seconds)
         except subprocess.TimeoutExpired:
-            code = f"stopped after {SECONDS[name]} s"
-    seconds = round(time.perf_counter() - began, 1)
-    print(f"{name}: {'passed' if code == 0 else f'FAILED ({code})'} in {seconds} s, {log}", flush=True)
-    return {"command": command[1:], "exit": code, "seconds": seconds, "tail": log.read_text(errors="replace")[-TAIL:]}
+            code = f"stopped after {seconds:.3g} s"
+        finally:
+            _end(process)
+    took, text = round(time.perf_counter() - began, 1), log.read_text(errors="replace")
+    counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|error)", text[-TAIL:])}
+    print(f"{name}: {'passed' if code == 0 else f'FAILED ({code})'} in {took} s {counts or ''} {log}", flush=True)
+    return {"command": command[1:], "exit": code, "seconds": took, "counts": counts, "tail": text[-TAIL:]}
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Take a step's process, and those it started, away."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that matter here; those that are absent are left out."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def main() -> int:
-    """All steps; 0 where all passed, 2 where there is no GPU."""
-    reason = nvidia.why_not()
+    """All steps; 0 where all passed, 1 where one failed or there was no time for it, 2 where there is no GPU."""
+    reason, end = nvidia.why_not(), time.monotonic() + TOTAL
     if reason is not None:
         print(f"there is nothing to run on: {reason}")
         return 2
     out = Path(os.environ.get("OUT") or ROOT / "bench" / "results").resolve()
     out.mkdir(parents=True, exist_ok=True)
-    summary: dict[str, Any] = {**about(), "gpu": str(nvidia.find()), "steps": {}}
+    summary: dict[str, Any] = {**about(), "gpu": str(nvidia.find()), "packages": versions(), "steps": {}}
     for name, command in steps().items():
-        summary["steps"][name] = run(name, command, out)
+        left = end - time.monotonic()
+        if left < FEWEST:
+            summary["steps"][name] = {"command": command[1:], "exit": "not run: no time was left", "seconds": 0.0}
+            print(f"{name}: not run: no time was left", flush=True)
+        else:
+            summary["steps"][name] = run(name, command, out, min(SECONDS[name], left))
         (out / "gpu.json").write_text(json.dumps(summary, indent=1) + "\n")
     return 0 if all(step["exit"] == 0 for step in summary["steps"].values()) else 1
 

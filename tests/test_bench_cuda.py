@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import cuda, gpu
+from bench import cuda, cuda_whole, gpu
 from bench.cuda_cases import CASES
 from fastmag import nvidia
 from fastmag.kernels import cpu, reference
@@ -47,6 +48,51 @@ def absent(kernel, inputs):
     raise ImportError("no such library")
 
 
+def rows_of(monkeypatch, seconds: float = 1e9) -> tuple[dict, list[int]]:
+    """What `run` records of two small cases with everything else standing by, and how often it was kept."""
+    kept: list[int] = []
+    cases = [replace(CASES[5], units=4), replace(CASES[14], units=1)]
+    monkeypatch.setattr(cuda, "CASES", cases)
+    monkeypatch.setattr(cuda, "LATER", {"torch.compile": itself})
+    monkeypatch.setattr(cuda, "device", lambda: {"gpu": "Card, 80 GiB"})
+    monkeypatch.setattr(cuda, "ceilings", lambda: CEILING)
+    monkeypatch.setattr("fastmag.backends.get", lambda name: cpu)
+    sys.modules["cupy"].cuda.Stream = lambda non_blocking: contextlib.nullcontext()
+    sys.modules["cupy"].get_default_memory_pool = lambda: types.SimpleNamespace(free_all_blocks=lambda: None)
+    for name in ("ascents", "host", "files"):
+        monkeypatch.setattr(cuda.cuda_whole, name, lambda *args, name=name: iter([{name: 1}]))
+    record = cuda.run([], lambda line: None, lambda record: kept.append(len(json.dumps(record))), seconds)
+    return record, kept
+
+
+def test_the_record_is_kept_after_every_row_and_a_part_that_fails_does_not_cost_the_others(monkeypatch):
+    record, kept = rows_of(monkeypatch)
+    assert [row["gate"] for row in record["rows"]] == ["green", "green"] and kept == sorted(kept) and len(kept) > 6
+    assert record["host"] == [{"host": 1}] and "AttributeError" in record["analyses"][0]["missing"]
+    assert "torch.compile" in record["rows"][0]["times_as_fast_as"], "compiled last, beside what was measured before"
+    assert "torch.compile" not in record["rows"][1]["times_as_fast_as"], "amplitude is not compiled"
+    assert "host" in cuda.table(record | {"commit": "abc", "date": "today"})
+
+
+def test_what_there_is_no_time_for_is_said(monkeypatch):
+    record, _ = rows_of(monkeypatch, 0.0)
+    assert [row["gate"] for row in record["rows"]] == [cuda.LATE] * 2
+    assert all(cuda.LATE in record[name][0]["missing"] for name in ("ascents", "host", "files", "analyses"))
+
+
+def test_rates_leave_out_what_fails():
+    def fails():
+        raise OSError("no such decoder")
+
+    found = cuda_whole._rate("files", {"one": lambda: time.sleep(0.002), "other": fails}, 10, 2)
+    assert 0 < found["frames_per_s"]["one"] < 5000 and found["missing"] == {"other": "OSError: no such decoder"}
+
+
+def test_frames_one_after_the_other_leave_the_backend_as_it_was():
+    ops = types.SimpleNamespace(Lanes=1)
+    assert cuda_whole._without(ops, lambda: hasattr(ops, "Lanes")) is False and ops.Lanes == 1
+
+
 @pytest.mark.parametrize("name", ["normalised difference, 3888 cells", "amplitude 480x640"])
 def test_a_row_counts_bytes_and_compares(name):
     case = replace(next(case for case in CASES if case.name == name), units=8)
@@ -75,7 +121,7 @@ def test_every_case_is_judged_by_a_reference():
 
 
 def test_every_step_leaves_a_log_and_an_end(monkeypatch, tmp_path):
-    programs = {"tests": "print('all well')", "memcheck": "raise SystemExit(9)", "bench": "import time; time.sleep(60)"}
+    programs = {"tests": "print('5 passed')", "memcheck": "raise SystemExit(9)", "bench": "import time; time.sleep(60)"}
     steps = {name: [sys.executable, "-c", program] for name, program in programs.items()}
     monkeypatch.setattr(gpu, "steps", lambda: steps)
     monkeypatch.setitem(gpu.SECONDS, "bench", 0.3)
@@ -85,7 +131,24 @@ def test_every_step_leaves_a_log_and_an_end(monkeypatch, tmp_path):
     assert gpu.main() == 1
     found = json.loads((tmp_path / "gpu.json").read_text())["steps"]
     assert [found[name]["exit"] for name in steps] == [0, 9, "stopped after 0.3 s"]
-    assert found["tests"]["tail"] == "all well\n" and (tmp_path / "gpu-bench.log").exists()
+    assert found["tests"]["tail"] == "5 passed\n" and found["tests"]["counts"] == {"passed": 5}
+    assert (tmp_path / "gpu-bench.log").exists()
+    monkeypatch.setattr(gpu, "TOTAL", 0.0)
+    assert gpu.main() == 1
+    assert json.loads((tmp_path / "gpu.json").read_text())["steps"]["tests"]["exit"] == "not run: no time was left"
+
+
+def test_the_steps_fit_into_one_call_and_begin_with_the_tests():
+    assert gpu.TOTAL <= 575 and list(gpu.steps())[:2] == ["tests", "bench"]
+    assert gpu.SECONDS["tests"] + gpu.SECONDS["bench"] < gpu.TOTAL, "the sanitizer gets something, too"
+    assert set(gpu.TOOLS) <= set(gpu.SECONDS)
+
+
+def test_a_step_takes_what_it_started_along_when_it_is_stopped(tmp_path):
+    child = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).wait()"
+    began = time.perf_counter()
+    assert gpu.run("tests", [sys.executable, "-c", child], tmp_path, 0.7)["exit"] == "stopped after 0.7 s"
+    assert time.perf_counter() - began < 20
 
 
 def test_without_a_gpu_it_says_why():
