@@ -39,15 +39,17 @@ RESPIRATION_CARD = """# Respiration network
 
 | | |
 | --- | --- |
-| input | `X` (batch, 4, 128, 128) float32: clip(w x, -1, 1) / 0.1, x the phase difference of frames 0.1 s apart, in \
-radians, at the third scale of a 492-pixel square, and w = A^2 / (A^2 + 1), A in grey levels 0..255 |
-| output | `y` (batch, 1): the velocity of breathing in pixels of that square per 0.1 s; the sign is each clip's own |
+| input | `X` (batch, 4, 128, 128) float32: how fast each place of a 492-pixel square moves across and down, in 0.3 \
+pixels per 0.1 s, by the phase differences of its third scale over the slopes of the phase; and its texture across and \
+down, log(1 + energy / 0.15) (`fastmag/motion/lens.py`) |
+| output | `y` (batch, 1): the velocity of what breathes, in pixels of that square per 0.1 s, before what else moves \
+in the clip is taken out of it (`fastmag/motion/reading.py`); the sign is each clip's own |
 | files | `respiration.onnx` (forward), `respiration_gradient.onnx` (`X` -> `G` = dy/dX and `y`), opset 20 |
 | weights | {weights} |
-| data | {clips} rendered clips of {seconds:g} s, tasks A-D and free motion; half of them seen from anywhere, with \
-arms and things that rock, 40 % through H.264, 7 % without breath; one in ten held out; seed {seed} |
-| training | {steps} steps of 10 clips x 16 frames, AdamW {rate:g}, loss 1 - abs r + 0.1 MSE, running mean of weights, \
-the mean of those after 68 % and all of the steps, torch {torch} |
+| data | {clips} rendered clips of {seconds:g} s, tasks A-D and free motion; 45 % of them seen from anywhere, with \
+arms and things that rock, 40 % through H.264, 12 % without breath; one in ten held out; seed {seed} |
+| training | {steps} steps of 24 clips, AdamW {rate:g}, loss 1 - abs r (half of y, half of the wave) + 0.2 MSE, taken \
+behind the reading of least power, running mean of weights, torch {torch} |
 | command | `fastmag train respiration OUT --seed {seed} --clips {clips} --seconds {seconds:g} --steps {steps}{bf16}` |
 | gradient against torch | {parity} |
 

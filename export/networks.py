@@ -5,8 +5,12 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
+
+from fastmag.motion.lens import FASTEST, LEAST_TEXTURE, UNIT
+from fastmag.motion.reading import ENOUGH, LOADING
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017; SELU = scale ELU(alpha)
 SCALE = 0.01  # standardisation of X: about the size of a normalised difference of a person that moves
@@ -47,71 +51,120 @@ class Folded(nn.Module):
 
 
 class RespirationNet(nn.Module):
-    """Gated phase differences (batch, 4, 64, 64), pooled by two -> y (batch,), the velocity of breathing, in `unit`s.
+    """Where a breath shows, read from texture alone, and how the places there move: y is linear in their velocities.
 
-    SELU, as the paper's (Fig. 3b is lost): four pairs of convolutions (the first of all 4x4 in steps of two, the others
-    3x3), each pair followed by 2x2 average pooling, then two dense layers. Initialised so that every layer keeps the
-    variance (Klambauer et al. 2017).
+    Texture (B, 2, 64, 64) goes through convolutions (the first in steps of two; SELU, as the paper's, whose Fig. 3b is
+    lost) down to one description of the whole picture, and back up to maps of 32 x 32, one for each of `heads`; their
+    softmax over the picture says how much each place counts, the description which way a head looks. Initialised so
+    that every layer keeps the variance (Klambauer et al. 2017).
     """
 
     shape = (4, 128, 128)
-    unit = 0.3  # pixels of the working square per 0.1 s that y counts in: about one standard deviation
+    unit = float(UNIT)  # pixels of the working square per 0.1 s that velocities and y count in
+    heads = 8
 
-    def __init__(self, channels: tuple[int, ...] = (16, 32, 48, 64), dense: int = 64):
+    def __init__(self, channels: tuple[int, ...] = (16, 24, 32, 48), dense: int = 64):
         super().__init__()
-        layers: list[nn.Module] = []
-        before = 4
-        for now in channels:
-            first = nn.Conv2d(before, now, 3, padding=1) if layers else nn.Conv2d(before, now, 4, 2, padding=1)
-            layers += [first, nn.SELU(), nn.Conv2d(now, now, 3, padding=1), nn.SELU(), nn.AvgPool2d(2)]
-            before = now
-        side = 32 >> len(channels)
-        layers += [nn.Flatten(), nn.Linear(before * side * side, dense), nn.SELU(), nn.Linear(dense, 1)]
-        for layer in layers:
+        a, b, c, d = channels
+        self.down = nn.ModuleList(
+            [_pair(nn.Conv2d(2, a, 4, 2, padding=1), a, b), _pair(nn.Conv2d(b, c, 3, padding=1), c, c),
+             _pair(nn.Conv2d(c, d, 3, padding=1), d, d)]
+        )  # fmt: skip
+        self.whole = nn.Sequential(
+            nn.AvgPool2d(2), nn.Conv2d(d, 64, 3, padding=1), nn.SELU(), nn.Flatten(), nn.Linear(1024, dense), nn.SELU()
+        )
+        self.way = nn.Linear(dense, 2 * self.heads)
+        self.here = nn.ModuleList([nn.Conv2d(d, c, 1), nn.Conv2d(c, c, 3, padding=1), nn.Conv2d(b, b, 3, padding=1)])
+        self.above = nn.ModuleList([nn.Linear(dense, c), nn.Conv2d(c, c, 1), nn.Conv2d(c, b, 1)])
+        self.act = nn.ModuleList(nn.SELU() for _ in self.here)
+        self.place = nn.Conv2d(b, self.heads, 1)
+        for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
                 layer.bias.data.zero_()  # type: ignore[union-attr]
-        self.body = nn.Sequential(*layers)
+        for layer in (*self.here, *self.above):
+            layer.weight.data *= 0.5**0.5
+        self.way.weight.data *= 0.3
+        self.way.bias.data = 0.3 * torch.randn(2 * self.heads)
+        self.place.weight.data *= 0.5
+
+    def looks(self, texture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which way (B, 2, HEADS), across and down, and where, before the softmax (B, HEADS, 1024), heads look."""
+        fine = self.down[0](texture)
+        middle = self.down[1](nn.functional.avg_pool2d(fine, 2))
+        coarse = self.down[2](nn.functional.avg_pool2d(middle, 2))
+        whole = self.whole(coarse)
+        maps = self.act[0](self.here[0](coarse) + self.above[0](whole)[:, :, None, None])
+        for i, seen in ((1, middle), (2, fine)):
+            larger = nn.functional.interpolate(self.above[i](maps), scale_factor=2)
+            maps = self.act[i](self.here[i](seen) + larger)
+        return self.way(whole).unflatten(-1, (2, self.heads)), self.place(maps).flatten(2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.body(x)[:, 0]
+        """y (B, T) of clips as `export.respiration.packed` has them (B, 8 + 2 T, 32, 32), calmed along each clip."""
+        texture, moved = nn.functional.pixel_shuffle(x[:, :8], 2), x[:, 8:].unflatten(1, (-1, 2)).flatten(2)
+        way, place = self.looks(texture)
+        with torch.autocast(x.device.type, enabled=False):
+            first = (moved @ counts(way.float(), place.float()).flatten(1)[:, :, None])[:, :, 0]
+            return calmed(first, moved, texture)
 
-    def odd(self, x: torch.Tensor) -> torch.Tensor:
-        """y as it is used: time backwards is the opposite velocity, so what is the same for both is an error."""
-        return 0.5 * (self(x) - self(-x))
+
+def counts(way: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    """dy/dv (B, 2, 1024): how much the velocity across and down of each of 32 x 32 places counts."""
+    return way @ place.softmax(-1)
+
+
+def calmed(first: torch.Tensor, moved: torch.Tensor, texture: torch.Tensor) -> torch.Tensor:
+    """fastmag.motion.reading.calmed of many clips: first (B, T), moved (B, T, 2048), texture (B, 2, 64, 64)."""
+    weight = nn.functional.avg_pool2d(texture.mean(1, keepdim=True).clamp(max=ENOUGH), 2).sqrt()
+    fields = moved * weight.expand(-1, 2, -1, -1).flatten(1)[:, None]
+    fields = fields - fields.mean(1, keepdim=True)
+    gram = fields @ fields.mT
+    power = gram.diagonal(dim1=1, dim2=2).sum(-1)[:, None, None] * LOADING + 1e-6
+    matrix = gram / power + torch.eye(gram.shape[1], device=gram.device)
+    return torch.linalg.solve(matrix, first - first.mean(1, keepdim=True))
 
 
 class FoldedRespiration(nn.Module):
-    """A RespirationNet for export: gated X (batch, 4, 128, 128) -> y (batch, 1), its `odd` in pixels of the working
-    square per 0.1 s. SELU is ELU times a constant, which is folded into the weights that follow; so is the unit."""
+    """A RespirationNet for export: X (batch, 4, 128, 128), see fastmag.motion.lens -> y (batch, 1) in pixels of the
+    working square per 0.1 s, not calmed yet. SELU is ELU times a constant, which is folded into the weights that
+    follow; so is the unit."""
 
     def __init__(self, network: RespirationNet):
         super().__init__()
-        layers: list[nn.Module] = [nn.AvgPool2d(2)]
-        scale = 1.0  # of what the next weights take
-        for layer in network.body:
-            if isinstance(layer, nn.SELU):
-                layers.append(nn.ELU(SELU_ALPHA))
-                scale = SELU_SCALE
-            elif isinstance(layer, nn.Conv2d | nn.Linear):
-                layers.append(_scaled(layer, scale))
-                scale = 1.0
-            else:
-                layers.append(layer)
-        layers[-1] = _scaled(layers[-1], 0.5 * network.unit, bias=True)
-        self.body = nn.Sequential(*layers)
+        network = copy.deepcopy(network)
+        with torch.no_grad():
+            for layer in _after_selu(network):
+                layer.weight *= SELU_SCALE
+            for part in (network.way.weight, network.way.bias):
+                part *= network.unit
+        for name, module in list(network.named_modules()):
+            if isinstance(module, nn.SELU):
+                parent, _, key = name.rpartition(".")
+                setattr(network.get_submodule(parent), key, nn.ELU(float(np.float32(SELU_ALPHA))))  # as ONNX keeps it
+        self.network = network
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
-        first, rest = self.body[1], self.body[2:]
-        x = first(self.body[0](X))  # as this is linear but for its bias, it is 2 bias - x for -X
-        return rest(x) - rest(2 * first.bias.reshape(-1, 1, 1) - x)
+        x = nn.functional.avg_pool2d(X, 2)
+        moved, texture = x[:, :2].clamp(-FASTEST, FASTEST), x[:, 2:]
+        weight = (texture.sum(1, keepdim=True).square() + LEAST_TEXTURE**2).sqrt()
+        moved = nn.functional.avg_pool2d(moved * weight, 2) / nn.functional.avg_pool2d(weight, 2)
+        return (counts(*self.network.looks(texture)) * moved.flatten(2)).sum((1, 2))[:, None]
 
 
-def _scaled(layer: Any, factor: float, bias: bool = False) -> Any:
-    """The layer with its weights times a factor, and its bias where asked."""
+def _pair(first: nn.Conv2d, between: int, after: int) -> nn.Sequential:
+    return nn.Sequential(first, nn.SELU(), nn.Conv2d(between, after, 3, padding=1), nn.SELU())
+
+
+def _after_selu(network: RespirationNet) -> list[Any]:
+    """The layers that take what a SELU gave."""
+    _, *further = [layer for pair in network.down for layer in pair.children() if isinstance(layer, nn.Conv2d)]
+    return [*further, network.whole[1], network.whole[4], network.way, *network.here, *network.above, network.place]
+
+
+def _scaled(layer: Any, factor: float) -> Any:
+    """The layer with its weights times a factor."""
     layer = copy.deepcopy(layer)
     with torch.no_grad():
         layer.weight *= factor
-        if bias:
-            layer.bias *= factor
     return layer

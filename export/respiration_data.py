@@ -1,5 +1,4 @@
-"""The data set of the respiration network: rendered people, reduced to what the network sees at once, one small file a
-clip."""
+"""The data set of the respiration network: rendered people at the third scale, one small file a clip."""
 
 from __future__ import annotations
 
@@ -12,21 +11,25 @@ import numpy as np
 
 from fastmag import phase
 from fastmag.export.pulse_data import held_out, in_parallel
+from fastmag.motion import reading
 
-SIZE, FINE, FINE_SHARE = 246, 492, 0.15  # pixels of a side; 246 hold all of the third scale; so many clips are larger
-WORLD_SHARE = 0.5  # of clips are of the world "any"
+SIZE, FINE, FINE_SHARE = 246, 492, 0.1  # pixels of a side; 246 hold all of the third scale; so many clips are larger
+WORLD_SHARE = 0.45  # of clips are of the world "any"
 SHALLOWEST = 0.3  # breath of the world "any": below, it is less than the sway
-HELD = 0.07  # of clips without breath
-TASKS = "ABCDTABCDT"
+HELD = 0.12  # of clips without breath
+TASKS = "ABCDTBCDBD"  # where head and body move as much as the breath there is more to learn
 LUMA = (0.299, 0.587, 0.114)
-POOL = 2  # samples of a subband that the network takes together at once
+LOWEST, STEPS = np.float32(64), np.float32(128)  # of stored luma: added to it; steps of a grey level
+BATCH = 16  # frames that are looked at together
 
 
 @dataclass(frozen=True)
 class BreathFile:
-    """One rendered clip: x, y, way as in `make`; kind: its task, or "hard" in the world "any"."""
+    """One rendered clip: moved (T - 1, 2, 32, 32) float16, the velocities of places, and texture (T - 1, 2, 64, 64)
+    float16, see fastmag.motion.reading.places; y, way as in `make`; kind: its task, or "hard" in the world "any"."""
 
-    x: np.ndarray
+    moved: np.ndarray
+    texture: np.ndarray
     y: np.ndarray
     way: np.ndarray
     kind: str
@@ -57,19 +60,29 @@ def render(folder: Path, seed: int, index: int, seconds: float) -> Path:
     """Render clip `index` into the folder, unless it is there. The same arguments give the same numbers."""
     path = folder / f"clip-{index:05d}.npz"
     if not path.exists():
-        x, y, way, task = make(1000 * seed + index, seconds, settings(seed, index))
+        small, y, way, task = make(1000 * seed + index, seconds, settings(seed, index))
         part = path.with_suffix(".part.npz")
-        np.savez(part, x=x, y=y, way=way, task=task)
+        np.savez(part, small=packed(small), y=y, way=way, task=task)
         os.replace(part, path)
     return path
 
 
-def make(seed: int, seconds: float, options: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
-    """What the network sees of a rendered clip, and what it should answer.
+def packed(small: np.ndarray) -> np.ndarray:
+    """Luma -64..447 as uint16: half the room, and steps below every camera's noise."""
+    return np.clip(np.rint((small + LOWEST) * STEPS), 0, 65535).astype(np.uint16)
 
-    Returns x (T - 1, 4, 64, 64) float16, the gated phase differences, pooled; y (T - 1,) float32, how far the breath
-    moves the trunk from frame to frame, in pixels of the working square; way (2,): the mean direction of that
-    motion when y > 0, right and down; the task.
+
+def unpacked(small: np.ndarray) -> np.ndarray:
+    """The luma, float32, that was packed."""
+    return small.astype(np.float32) / STEPS - LOWEST
+
+
+def make(seed: int, seconds: float, options: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    """A rendered clip at the third scale, and what the network should answer.
+
+    Returns small (T, 123, 123) float32 luma; y (T - 1,) float32, how far the breath moves the trunk from frame to
+    frame, in pixels of the working square; way (2,): the mean direction of that motion when y > 0, right and down; the
+    task.
     """
     from fastmag.kernels import cpu
     from fastmag.synthetic import Settings, Shot
@@ -80,22 +93,21 @@ def make(seed: int, seconds: float, options: dict) -> tuple[np.ndarray, np.ndarr
     small = np.empty((shot.n, phase.SMALL, phase.SMALL), np.float32)
     for t, (frame, _) in enumerate(shot.frames(threads=1)):
         small[t] = phase.shrink(cpu.luma(frame[top : top + side, left : left + side].copy(), LUMA)[None])[0]
-    x = np.concatenate([pooled(seen(small[t : t + 9], cpu)) for t in range(0, shot.n - 1, 8)])
     moved = shot.excursion() * (phase.SIDE / side)
     reach = float(np.percentile(np.linalg.norm(moved, axis=1), 75)) if len(moved) else 0.0
     way = moved.mean(0) if len(moved) else np.zeros(2)
-    return x.astype(np.float16), (reach * np.diff(shot.breath)).astype(np.float32), way, shot.settings.task
+    return small, (reach * np.diff(shot.breath)).astype(np.float32), way, shot.settings.task
 
 
-def seen(small: np.ndarray, ops) -> np.ndarray:
-    """The network's input (T - 1, 4, 128, 128) of squares at the third scale (T, 123, 123)."""
-    return phase.gated(*phase.network_input(phase.analyse(small, ops), ops))
+def shown(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """moved and texture, as a BreathFile has them, of squares at the third scale (T, 123, 123)."""
+    from fastmag.kernels import cpu
 
-
-def pooled(x: np.ndarray) -> np.ndarray:
-    """Means over POOL x POOL samples: the network's own first step, taken before the data are stored."""
-    t, k, h, w = x.shape
-    return x.reshape(t, k, h // POOL, POOL, w // POOL, POOL).mean((3, 5))
+    parts = []
+    for start in range(0, len(small) - 1, BATCH):
+        parts.append(reading.places(reading.looked(small[start : start + BATCH + 1], 1.0, cpu)))
+    moved, texture = (np.concatenate(part).astype(np.float16) for part in zip(*parts, strict=True))
+    return moved, texture
 
 
 def render_all(
@@ -109,4 +121,4 @@ def load(path: Path, seed: int, index: int) -> BreathFile:
     """Read clip `index` of a seed."""
     data = np.load(path)
     kind = "hard" if settings(seed, index)["world"] == "any" else str(data["task"])
-    return BreathFile(data["x"], data["y"], data["way"], kind, held_out(index))
+    return BreathFile(*shown(unpacked(data["small"])), data["y"], data["way"], kind, held_out(index))

@@ -21,7 +21,6 @@ ANALYSIS_FPS = 10.0  # of the network: at 30 frames a second the motion of a bre
 SIDE, SMALL = 492, 123  # pixels of the working square, and of its third scale
 SMALLEST_SIDE = 96  # pixels of a square that can be brought to SIDE: below, nothing of the third scale is left
 NOISE = np.float32(1.0)  # amplitude in grey levels at which a phase counts half
-LIMIT, UNIT = np.float32(1.0), np.float32(0.1)  # radians: gated differences are cut at LIMIT and given in UNIT
 
 PLAN: Steerable = steerable((SMALL, SMALL), depth=1)
 SHAPE: tuple[int, int, int] = (PLAN.orientations, *PLAN.sizes[0])
@@ -77,16 +76,6 @@ def energy(subbands: np.ndarray, ops: Ops) -> np.ndarray:
     """A^2 (T - 1, ...) of each phase difference, |s(t)| |s(t + 1)|, of subbands (T, ...)."""
     amplitude = ops.amplitude(subbands)
     return amplitude[1:] * amplitude[:-1]
-
-
-def gated(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """What the network takes, of X in radians per 0.1 s: clip(X weight, -1, 1) / 0.1."""
-    return np.clip(x * weight, -LIMIT, LIMIT) / UNIT
-
-
-def through_gate(slope: np.ndarray, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """dy/dX from the slope of y with respect to what the network takes: 0 where that is cut."""
-    return slope * np.where(np.abs(x * weight) < LIMIT, weight / UNIT, np.float32(0))
 
 
 @lru_cache(maxsize=8)

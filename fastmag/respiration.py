@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmag import deepmag, passes, phase
 from fastmag.errors import InputError
-from fastmag.motion import agreement, paper
+from fastmag.motion import agreement, lens, paper, reading
 from fastmag.motion.flow import flow
 from fastmag.motion.synthesis import Piece, synthesise
 from fastmag.motion.view import View
@@ -38,12 +38,12 @@ class Section:
 
 
 def magnify_respiration(
-    source, sink, params: Respiration, network, ops: Ops, progress=passes.silent
+    source, sink, params: Respiration, network, ops: Ops, progress=passes.silent, y: np.ndarray | None = None
 ) -> tuple[int, list[Section], float]:
     """Magnify breathing from `source` into `sink`: (frames written, sections found, analysis frames a second).
 
-    `network` answers gated phase differences (B, 4, 128, 128) -> (y (B,), its slope). Raises InputError where the clip
-    is too short, too slow or too small, or the disk too full.
+    `network` answers what motion/lens.py shows (B, 4, 128, 128) -> (y (B,), its slope); y (T - 1,): the velocity, where
+    it is known. Raises InputError where the clip is too short, too slow or too small, or the disk too full.
     """
     view = View(source.picture, ops)
     if params.form == "paper":
@@ -55,7 +55,7 @@ def magnify_respiration(
             with paper.changes(spool, fps, params, network, ops, progress) as change, sink:
                 pieces = paper.pieces(change, grid)
                 return synthesise(source, sink, view, pieces, None, params.renders, ops, progress), [], fps
-        y = velocity(spool, fps, network, ops, progress)
+        y = velocity(spool, fps, network, ops, progress) if y is None else y
         found = breath(y, fps, params.passband, ops)
         sections: list[Section] = []
         pieces = coherent_pieces(spool, grid, fps, y, found, params, network, ops, sections)
@@ -95,13 +95,7 @@ def batches(count: int) -> list[tuple[int, int]]:
 
 def velocity(spool: Spool, fps: float, network, ops: Ops, progress=passes.silent) -> np.ndarray:
     """y (T - 1,), pixels per 0.1 s, of frames at the third scale."""
-    rate, count = np.float32(fps / phase.ANALYSIS_FPS), len(spool) - 1
-    y = np.empty(count, np.float32)
-    for start, stop in batches(count):
-        x, weight = phase.network_input(phase.analyse(spool.read(start, stop + 1), ops), ops)
-        y[start:stop] = network.predict(phase.gated(x * rate, weight))
-        progress("read", stop, count)
-    return y
+    return reading.read(spool.read, len(spool), fps / phase.ANALYSIS_FPS, network, ops, progress).astype(np.float32)
 
 
 def observe(spool: Spool, start: int, stop: int, fps: float, network, ops: Ops) -> agreement.Motion:
@@ -113,8 +107,8 @@ def observe(spool: Spool, start: int, stop: int, fps: float, network, ops: Ops) 
         subbands = phase.analyse(spool.read(start + low, start + high + 1), ops)
         moved[low:high], power[low:high] = flow(subbands, ops)
         for row in marked[(marked >= low) & (marked < high)] - low:
-            x, weight = phase.network_input(subbands[row : row + 2], ops)
-            slope = phase.through_gate(network(phase.gated(x * rate, weight)), x * rate, weight)
+            x, through = lens.look(subbands[row : row + 2], ops)
+            slope = lens.back(network(lens.seen(x * rate, through, ops)), x * rate, through, ops)
             shares.append(ops.ascend_step(np.zeros_like(slope), slope, 1.0, "coherent").mean(axis=1))
     return agreement.Motion(moved, power, np.concatenate(shares), marked)
 

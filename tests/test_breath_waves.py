@@ -8,6 +8,7 @@ import pytest
 from fastmag import phase
 from fastmag.evaluation.breathing import waves
 from fastmag.kernels import cpu
+from fastmag.motion import reading
 from fastmag.motion.lower_half import lower_half
 
 SMALL = {"seconds": 7.0, "size": (98, 130), "texture_rows": 64, "detail": 0.4, "antialias": 1, "noise": 0.2}
@@ -64,7 +65,7 @@ class Told:
         self.y = list(y)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        assert x.shape[1:] == phase.SHAPE and np.abs(x).max() <= 10
+        assert x.shape[1:] == phase.SHAPE
         return np.array([self.y.pop(0) for _ in x])
 
 
@@ -75,8 +76,9 @@ def test_a_clip_is_rendered_once_and_read_in_batches(tmp_path):
     again, _ = waves.seen(ask, tmp_path)
     np.testing.assert_array_equal(small, again)
     y, plain = waves.read(small, Told(np.diff(breath)), cpu)
-    np.testing.assert_array_equal(y, np.diff(breath))
+    fields = reading.field(reading.looked(small, 1.0, cpu))
+    np.testing.assert_allclose(y, reading.calmed(np.diff(breath), fields), rtol=1e-3, atol=1e-5)
     r, off = waves.compare(y, breath, cpu)
-    assert r > 0.99 and len(plain) == 69
+    assert r > 0.8 and len(plain) == 69
     rows = [waves.WaveRow("A", 1, r, off, 0.5, 1.25), waves.WaveRow("A", 2, r, off, 0.7, 0.75)]
     assert "| A | 2 |" in waves.table(rows) and "0.600 / 0.600 | 1.00 |" in waves.table(rows)

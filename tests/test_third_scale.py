@@ -35,12 +35,6 @@ def test_phase_difference_tells_a_shift_and_weight_what_can_be_seen():
     assert weight[0, 2].min() > 0.99 and weight[0, 0].max() < 1e-3
 
 
-def test_gate_cuts_what_it_gives_and_its_slope():
-    x, weight = np.array([0.5, 3.0, -3.0], np.float32), np.array([0.5, 0.9, 0.1], np.float32)
-    np.testing.assert_allclose(phase.gated(x, weight), [2.5, 10, -3], rtol=1e-6)
-    np.testing.assert_allclose(phase.through_gate(np.ones(3, np.float32), x, weight), [5, 0, 1], rtol=1e-6)
-
-
 def test_working_square():
     assert phase.working_square(480, 640) == (0, 80, 480)
     assert phase.working_square(480, 640, (100, 40, 200, 301)) == (90, 100, 200)

@@ -14,11 +14,20 @@ from fastmag.cli import cli
 from fastmag.errors import InputError
 from fastmag.evaluation.breathing import waves
 from fastmag.export import respiration, respiration_data, train
-from fastmag.export.networks import FoldedRespiration, RespirationNet
-from fastmag.export.respiration import RESPIRATION, RespirationPlan, loss_of, train_respiration, turned, windows
+from fastmag.export.networks import FoldedRespiration, RespirationNet, counts
+from fastmag.export.respiration import (
+    RESPIRATION,
+    RespirationPlan,
+    loss_of,
+    packed,
+    train_respiration,
+    turned,
+    windows,
+)
 from fastmag.export.respiration_data import BreathFile
 from fastmag.gradients import InputGradient
 from fastmag.kernels import cpu
+from fastmag.motion import lens, reading
 
 
 @pytest.fixture(autouse=True)
@@ -33,15 +42,19 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def easy() -> list[BreathFile]:
-    """Clips in whose lower half everything goes up and down with the breath; every other one breathes upside down."""
+    """Clips in whose lower half everything goes up and down with the breath, while all of the picture sways; every
+    other one breathes upside down."""
     rng = np.random.default_rng(0)
     clips = []
     for index in range(6):
         y = 0.3 * np.sin(0.2 * np.arange(60) + rng.uniform(0, 6)).astype(np.float32)
-        x = rng.normal(0, 0.3, (60, 4, 64, 64))
-        x[:, 2, 32:] += 6 * y[:, None, None]
+        moved = rng.normal(0, 0.1, (60, 2, 32, 32)) + rng.normal(0, 2, (60, 2, 1, 1))
         sign = 1 if index % 2 else -1
-        clips.append(BreathFile(x.astype(np.float16), sign * y, np.array([0.0, -sign]), "A", index == 5))
+        moved[:, 1, 16:] -= sign * y[:, None, None] / 0.3
+        texture = rng.uniform(1, 3, (60, 2, 64, 64)) * np.where(np.arange(64) < 32, 1, 2)[:, None]
+        clips.append(
+            BreathFile(moved.astype(np.float16), texture.astype(np.float16), y, np.array([0.0, -sign]), "A", index == 5)
+        )
     return clips
 
 
@@ -69,27 +82,36 @@ def test_a_turned_input_is_that_of_a_turned_picture(flips):
     for flip, change in zip(flips, (lambda a: a[..., ::-1], lambda a: a[:, ::-1], lambda a: a.transpose(0, 2, 1)),
                             strict=True):  # fmt: skip
         other = change(other) if flip else other
-    x, real = (respiration_data.pooled(respiration_data.seen(np.ascontiguousarray(s), cpu)) for s in (small, other))
-    expected, turned_way = turned(torch.from_numpy(x), way, flips)
-    inside = (..., slice(8, -8), slice(8, -8))
-    assert np.corrcoef(expected.numpy()[inside].ravel(), real[inside].ravel())[0, 1] > 0.95
-    assert np.abs(real[inside]).max() > 0.5
-    straight, _ = turned(torch.from_numpy(x), way, [False] * 3)
-    assert np.corrcoef(straight.numpy()[inside].ravel(), real[inside].ravel())[0, 1] < 0.85
+    seen, real = (respiration_data.shown(np.ascontiguousarray(s)) for s in (small, other))
+    moved, texture, turned_way = turned(*(torch.from_numpy(maps.astype(np.float32)) for maps in seen), way, flips)
+    inside = (..., slice(4, -4), slice(4, -4))
+    np.testing.assert_allclose(moved.numpy()[inside], real[0][inside], atol=0.15)
+    assert np.corrcoef(texture.numpy()[inside].ravel(), real[1][inside].ravel())[0, 1] > 0.9
+    median = np.median(real[0][inside], axis=(0, 2, 3)) * lens.UNIT / 4
+    np.testing.assert_allclose(median, turned_way, atol=0.02)  # a sample is 4 pixels of the square
     assert turned_way == pytest.approx({0: (-way[0], way[1]), 1: (way[0], -way[1]), 2: way[::-1]}.get(
         flips.index(True) if sum(flips) == 1 else 3, (-way[1], -way[0])))  # fmt: skip
 
 
 def test_what_moves_is_labelled_in_pixels_of_the_square(tmp_path):
     options = {"task": "A", "size": (246, 246), "depth": 4.0, "noise": 0.0, "texture_rows": 128, "antialias": 1}
-    x, y, way, task = respiration_data.make(5, 3.0, options)
-    assert (x.shape, x.dtype, y.shape, task) == ((29, 4, 64, 64), np.float16, (29,), "A")
+    small, y, way, task = respiration_data.make(5, 3.0, options)
+    assert (small.shape, small.dtype, y.shape, task) == ((30, 123, 123), np.float32, (29,), "A")
     assert way[1] < -3 and abs(way[0]) < 1.5  # .35 cm at about 10 pixels a cm, upwards
     assert 1 < np.abs(y).max() < 10
-    lower = x[:, 2, 40:].astype(float).mean((1, 2))
-    assert np.corrcoef(lower, y)[0, 1] > 0.8
+    moved, texture = respiration_data.shown(small)
+    assert (moved.shape, texture.shape) == ((29, 2, 32, 32), (29, 2, 64, 64))
+    lower = -moved[:, 1, 20:].astype(float).mean((1, 2)) * RespirationNet.unit
+    assert np.corrcoef(lower, y)[0, 1] > 0.9
     still = respiration_data.make(5, 3.0, options | {"depth": 0.0})[1]
     assert not still.any()
+
+
+def test_luma_is_kept_within_a_step_of_its_packing():
+    small = np.random.default_rng(0).uniform(-60, 440, (3, 123, 123)).astype(np.float32)
+    kept = respiration_data.packed(small)
+    assert kept.dtype == np.uint16
+    np.testing.assert_allclose(respiration_data.unpacked(kept), small, atol=0.5 / 128 + 1e-4)
 
 
 def test_the_data_are_the_same_again_and_vary(tmp_path):
@@ -97,16 +119,17 @@ def test_the_data_are_the_same_again_and_vary(tmp_path):
         (tmp_path / name).mkdir()
     first, again = (respiration_data.render(folder, 5, 4, 3.0) for folder in (tmp_path / "one", tmp_path / "two"))
     one, two = (respiration_data.load(path, 5, 4) for path in (first, again))
-    np.testing.assert_array_equal(one.x, two.x)
+    np.testing.assert_array_equal(one.moved, two.moved)
+    np.testing.assert_array_equal(one.texture, two.texture)
     np.testing.assert_array_equal(one.y, two.y)
     drawn = [respiration_data.settings(1, i) for i in range(200)]
     assert 0.35 < np.mean([o["world"] == "any" for o in drawn]) < 0.65
-    assert 0.02 < np.mean([o["depth"] == 0.0 for o in drawn]) < 0.15
+    assert 0.05 < np.mean([o["depth"] == 0.0 for o in drawn]) < 0.2
     assert {o["size"][0] for o in drawn} == {246, 492}
 
 
 def test_it_learns_whatever_the_sign(easy, tmp_path, monkeypatch):
-    plan = RespirationPlan(steps=30, learning_rate=3e-3)
+    plan = RespirationPlan(steps=60, learning_rate=3e-3)
     torch.manual_seed(plan.seed)
     before = respiration.scores(RespirationNet(), easy, "cpu")["A"]
     network = train.learn(tmp_path, plan, easy, False, RESPIRATION)
@@ -122,26 +145,47 @@ def test_a_batch_is_drawn_by_seed_and_step_alone(easy):
     plan = RespirationPlan(seed=3)
     x, y = windows(easy, plan, 7)
     again, _ = windows(easy, plan, 7)
-    assert x.shape == (2 * respiration.WINDOW, 4, 64, 64) and y.shape == (2, respiration.WINDOW)
+    assert x.shape == (2, 8 + 2 * 60, 32, 32) and y.shape == (2, 60)
     torch.testing.assert_close(x, again)
     assert not torch.equal(x, windows(easy, plan, 8)[0])
-    assert x.abs().max() <= 10
+
+
+def exported(network: RespirationNet, x: torch.Tensor) -> torch.Tensor:
+    """y (B,) of X (B, 4, 128, 128), as the network itself sees it."""
+    maps = torch.nn.functional.avg_pool2d(x, 2)
+    moved, texture = maps[:, :2].clamp(-8, 8), maps[:, 2:]
+    weight = (texture.sum(1, keepdim=True) ** 2 + 1 / 64**2).sqrt()
+    moved = torch.nn.functional.avg_pool2d(moved * weight, 2) / torch.nn.functional.avg_pool2d(weight, 2)
+    return (counts(*network.looks(texture)) * moved.flatten(2)).sum((1, 2)) * network.unit
 
 
 def test_selu_folds_into_elu_exactly():
     torch.manual_seed(0)
-    network = RespirationNet((8, 8), 16).double()
-    for layer in network.body:
-        if hasattr(layer, "bias"):
+    network = RespirationNet((8, 8, 8, 8), 16).double()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
             torch.nn.init.normal_(layer.bias, std=0.3)
     folded = FoldedRespiration(network)
     x = 3 * torch.randn(5, 4, 128, 128, dtype=torch.float64)
+    opposite = x * torch.tensor([-1.0, -1.0, 1.0, 1.0])[:, None, None]
     with torch.no_grad():
-        expected = network.odd(torch.nn.functional.avg_pool2d(x, 2)) * network.unit
-        torch.testing.assert_close(folded(x)[:, 0], expected, rtol=1e-12, atol=1e-12)
-        torch.testing.assert_close(folded(-x), -folded(x))
-        assert not folded(torch.zeros_like(x)).any()
-    assert not any(isinstance(layer, torch.nn.SELU) for layer in folded.body)
+        torch.testing.assert_close(folded(x)[:, 0], exported(network, x), rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(folded(opposite), -folded(x))
+        torch.testing.assert_close(folded(torch.cat([0.5 * x[:, :2], x[:, 2:]], 1)), 0.5 * folded(x))
+    assert not any(isinstance(layer, torch.nn.SELU) for layer in folded.modules())
+
+
+def test_the_network_trains_behind_the_reading_that_is_used(easy):
+    torch.manual_seed(1)
+    network, clip = RespirationNet(), easy[0]
+    moved, texture = (torch.from_numpy(maps.astype(np.float32)) for maps in (clip.moved, clip.texture))
+    with torch.no_grad():
+        y = network(packed(moved, texture[0])[None])[0]
+        first = moved.flatten(1) @ counts(*network.looks(texture[:1])).flatten()
+    shown = torch.cat([moved.repeat_interleave(2, -1).repeat_interleave(2, -2), texture[:1].expand(60, -1, -1, -1)], 1)
+    fields = reading.field(shown.repeat_interleave(2, -1).repeat_interleave(2, -2).numpy())
+    np.testing.assert_allclose(y, reading.calmed(first.numpy(), fields), rtol=1e-3, atol=1e-5)
+    assert y.std() < 0.7 * first.std()
 
 
 def test_one_command_renders_trains_and_writes_a_network(tmp_path):
@@ -153,15 +197,12 @@ def test_one_command_renders_trains_and_writes_a_network(tmp_path):
     for name in ("respiration.onnx", "respiration_gradient.onnx", "respiration.md", "curve.csv", "curve.png"):
         assert (out / name).stat().st_size > 0
     network = RespirationNet()
-    last = torch.load(out / "checkpoint.pt", weights_only=True)["mean"]
-    early = torch.load(out / "early.pt", weights_only=True)
-    assert any(not torch.equal(last[name], early[name]) for name in last)
-    network.load_state_dict({name: 0.5 * (last[name] + early[name]) for name in last})
+    network.load_state_dict(torch.load(out / "checkpoint.pt", weights_only=True)["mean"])
     x = np.random.default_rng(1).normal(0, 2, (3, *network.shape)).astype(np.float32)
     session = onnxruntime.InferenceSession(out / "respiration_gradient.onnx", providers=["CPUExecutionProvider"])
     y, G = session.run(["y", "G"], {"X": x})
     inputs = torch.from_numpy(x).requires_grad_()
-    expected = network.odd(torch.nn.functional.avg_pool2d(inputs, 2)) * network.unit
+    expected = exported(network, inputs)
     expected.sum().backward()
     np.testing.assert_allclose(y[:, 0], expected.detach().numpy(), atol=1e-5)
     np.testing.assert_allclose(G, inputs.grad.numpy(), atol=1e-6)
@@ -185,12 +226,13 @@ def test_the_shipped_network_is_the_one_that_its_card_tells_of():
     assert (name, out) == ("X", "y")
     assert list(session.get_inputs()[0].shape[1:]) == [4, 128, 128]
     x = np.random.default_rng(0).normal(0, 2, (2, 4, 128, 128)).astype(np.float32)
-    (there,), (back,) = session.run(["y"], {"X": x}), session.run(["y"], {"X": -x})
+    opposite = x * np.array([-1, -1, 1, 1], np.float32)[:, None, None]
+    (there,), (back,) = session.run(["y"], {"X": x}), session.run(["y"], {"X": opposite})
     np.testing.assert_allclose(there, -back, atol=1e-6)
     assert np.abs(there).max() > 1e-3
     weights = sum(int(np.prod(tensor.dims)) for tensor in onnx.load(models.path("respiration")).graph.initializer)
     card = models.path("respiration").with_suffix(".md").read_text()
-    assert "fastmag train respiration OUT --seed 1" in card
+    assert "fastmag train respiration OUT --seed 4" in card
     assert f"| weights | {sum(p.numel() for p in RespirationNet().parameters()):,} |" in card
     assert weights >= sum(p.numel() for p in RespirationNet().parameters())
 

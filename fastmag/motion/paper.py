@@ -8,6 +8,7 @@ import numpy as np
 
 from fastmag import passes, phase
 from fastmag.ascent import Gradient, ascend
+from fastmag.motion.lens import Lens, back, look, seen
 from fastmag.motion.synthesis import Piece
 from fastmag.ops import Ops
 from fastmag.params import Respiration
@@ -19,13 +20,13 @@ ROW_BYTES = 4 * int(np.prod(phase.SHAPE))
 TURN = np.float32(2 * np.pi)
 
 
-def at_rate(network, fps: float, weight: np.ndarray) -> Gradient:
-    """dy/dX of phase differences X (B, 4, h, w) from frame to frame, of the network behind its gate."""
+def at_rate(network, fps: float, through: Lens, ops: Ops) -> Gradient:
+    """dy/dX of phase differences X (B, 4, h, w) from frame to frame, of the network behind its lens."""
     rate = np.float32(fps / phase.ANALYSIS_FPS)
 
     def gradient(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        y, slope = network.gradient(phase.gated(x * rate, weight))
-        return y, phase.through_gate(slope, x * rate, weight) * rate
+        y, slope = network.gradient(seen(x * rate, through, ops))
+        return y, back(slope, x * rate, through, ops) * rate
 
     return gradient
 
@@ -38,8 +39,8 @@ def changes(spool: Spool, fps: float, params: Respiration, network, ops: Ops, pr
     total.append(state)
     for start in range(0, count - 1, BATCH):
         stop = min(start + BATCH, count - 1)
-        x, weight = phase.network_input(phase.analyse(spool.read(start, stop + 1), ops), ops)
-        magnified = ascend(x, at_rate(network, fps, weight), ops, **params.updates)
+        x, through = look(phase.analyse(spool.read(start, stop + 1), ops), ops)
+        magnified = ascend(x, at_rate(network, fps, through, ops), ops, **params.updates)
         total.append(ops.accumulate_phase(magnified, state))
         progress("ascend", stop, count - 1)
     passes.bandpass_spool(total, butterworth(params.passband, fps), ops)

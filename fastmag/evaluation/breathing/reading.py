@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -43,21 +42,6 @@ def network_of(model: str | None) -> InputGradient:
     return InputGradient(model or models.path("respiration_gradient"), threads=1, expect=phase.SHAPE)
 
 
-class Told:
-    """A network whose y (n,) is told, in the order in which it is asked; its gradient is its own."""
-
-    def __init__(self, network: Any, y: np.ndarray):
-        self._network, self._y, self._at = network, y, 0
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """The next len(x) of y."""
-        self._at += len(x)
-        return self._y[self._at - len(x) : self._at]
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        return self._network(x)
-
-
 class Reader:
     """Reads a case; model: a network of one's own, or None."""
 
@@ -72,9 +56,8 @@ class Reader:
 
     def magnified(self, truly: bool = False) -> tuple[np.ndarray, BreathReading]:
         """The judged frames by the coherent form, and what it read; truly: as if y were the true one."""
-        sink, network = ArraySink(self.source), self.network
-        told = Told(network, self._true_velocity()) if truly else network
-        _, sections, fps = respiration.magnify_respiration(self.source, sink, self.params, told, self.ops)
+        sink, y = ArraySink(self.source), self._true_velocity() if truly else None
+        _, sections, fps = respiration.magnify_respiration(self.source, sink, self.params, self.network, self.ops, y=y)
         wave = np.zeros(sections[-1].stop)
         for section in sections:
             wave[section.start : section.stop] = section.wave

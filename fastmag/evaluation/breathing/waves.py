@@ -15,6 +15,7 @@ import numpy as np
 from fastmag import phase
 from fastmag.coherent.wave import filtered, mean_rate
 from fastmag.evaluation.tables import markdown
+from fastmag.motion import reading
 from fastmag.motion.lower_half import lower_half
 from fastmag.motion.wave import breath
 from fastmag.processes import pool
@@ -87,13 +88,11 @@ def seen(ask: Ask, keep: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
 
 def read(small: np.ndarray, network: Any, ops: Any) -> tuple[np.ndarray, np.ndarray]:
     """The network's y (T - 1,), and that of the lower half."""
-    y, plain = [], []
+    y, plain = reading.read(lambda start, stop: small[start:stop], len(small), 1.0, network, ops), []
     for start in range(0, len(small) - 1, BATCH):
         subbands = phase.analyse(small[start : start + BATCH + 1], ops)
-        x, weight = phase.network_input(subbands, ops)
-        y.append(network.predict(phase.gated(x, weight)))
-        plain.append(lower_half(x, phase.energy(subbands, ops)))
-    return np.concatenate(y), np.concatenate(plain)
+        plain.append(lower_half(phase.network_input(subbands, ops)[0], phase.energy(subbands, ops)))
+    return y, np.concatenate(plain)
 
 
 def compare(y: np.ndarray, true: np.ndarray, ops: Any) -> tuple[float, float]:

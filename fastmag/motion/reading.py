@@ -1,0 +1,108 @@
+"""y of a whole clip: the network's first reading, calmed by what else is seen to move.
+
+The network looks at two frames at a time and says how fast the places that breathe move. When they also sway, its
+reading holds both. Over a clip they differ: a sway moves the whole picture of the body, and the frames t and s in which
+it does so have velocity fields that are alike. Of all readings that are linear in the fields and see as much of what
+the network looks for, the one with the least power is
+
+    y = (G + LOADING tr(G) 1)^-1 z,
+
+z the first reading and G (T, T) the inner products of the fields: the beamformer of least variance (Capon 1969), with
+the diagonal loaded so that a breath itself is kept (Cox, Zeskind and Owen 1987), written in time instead of in space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from fastmag import phase
+from fastmag.motion.lens import FASTEST, LEAST_TEXTURE, look, seen
+from fastmag.ops import Ops
+from fastmag.passes import silent
+
+LOADING = 0.02  # of the power of all motion: below, what moves counts as noise
+ENOUGH = 2.0  # texture from which on a place counts whole
+PLACES = 32  # places on a side whose velocities are compared
+SECTION, OVERLAP = 300, 100  # frames that are calmed together, and that two sections share: 30 s and 10 s
+BATCH = 32  # frames that are looked at together
+
+
+def read(
+    frames: Callable[[int, int], np.ndarray], count: int, rate: float, network, ops: Ops, progress=silent
+) -> np.ndarray:
+    """y (count - 1,), pixels of the working square per 0.1 s, of `count` frames at the third scale.
+
+    frames(start, stop) gives some (stop - start, 123, 123); rate: frames a second over phase.ANALYSIS_FPS.
+    """
+    y = np.zeros(count - 1)
+    first, fields, at = np.empty(count - 1), np.empty((0, 2 * PLACES * PLACES), np.float32), 0
+    for start, stop in sections(count - 1):
+        fields = fields[start - at :]
+        parts, at = [fields], start
+        done = start + len(fields)
+        for low in range(done, stop, BATCH):
+            high = min(low + BATCH, stop)
+            shown = looked(frames(low, high + 1), rate, ops)
+            first[low:high] = network.predict(shown)
+            parts.append(field(shown))
+            progress("read", high, count - 1)
+        fields = np.concatenate(parts)
+        fade(y, calmed(first[start:stop], fields), start, stop)
+    return y
+
+
+def looked(small: np.ndarray, rate: float, ops: Ops) -> np.ndarray:
+    """What the network takes (T - 1, 4, 128, 128) of frames at the third scale (T, 123, 123)."""
+    x, through = look(phase.analyse(small, ops), ops)
+    return seen(x * np.float32(rate), through, ops)
+
+
+def field(shown: np.ndarray) -> np.ndarray:
+    """What a frame shows of motion (B, 2048): the velocities of 32 x 32 places, weighted by the root of texture."""
+    moved, texture = places(shown)
+    weight = np.sqrt(halved(np.minimum(texture.mean(1, keepdims=True), np.float32(ENOUGH))))
+    return (moved * weight).reshape(len(shown), -1)
+
+
+def places(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of what the network takes (B, 4, 128, 128): the velocities (B, 2, 32, 32) of places, means weighted by texture,
+    in UNITs; and the texture (B, 2, 64, 64)."""
+    maps = halved(shown)
+    moved, texture = np.clip(maps[:, :2], -FASTEST, FASTEST), maps[:, 2:]
+    weight = np.sqrt(texture.sum(1, keepdims=True) ** 2 + np.float32(LEAST_TEXTURE**2))
+    return halved(moved * weight) / halved(weight), texture
+
+
+def halved(maps: np.ndarray) -> np.ndarray:
+    """Means (..., h / 2, w / 2) over squares of two by two."""
+    *lead, h, w = maps.shape
+    return maps.reshape(*lead, h // 2, 2, w // 2, 2).mean((-3, -1))
+
+
+def calmed(first: np.ndarray, fields: np.ndarray) -> np.ndarray:
+    """The reading of least power (T,) float64 from the first (T,) and the fields (T, 2048)."""
+    fields = fields - fields.mean(0)
+    gram = (fields @ fields.T).astype(np.float64)
+    matrix = gram / (LOADING * np.trace(gram) + 1e-6) + np.eye(len(gram))
+    return np.linalg.solve(matrix, first - first.mean())
+
+
+def sections(count: int) -> Iterator[tuple[int, int]]:
+    """Start and stop of sections of `count` differences; the last one takes in what would be too short alone."""
+    start = 0
+    while True:
+        stop = count if count - start < SECTION + SECTION - OVERLAP else start + SECTION
+        yield start, stop
+        if stop == count:
+            return
+        start = stop - OVERLAP
+
+
+def fade(y: np.ndarray, part: np.ndarray, start: int, stop: int) -> None:
+    """Put the y of a section in its place; where an earlier one has been, one fades into the other."""
+    shared = min(OVERLAP, stop - start) if start else 0
+    share = (np.arange(shared) + 0.5) / max(shared, 1)
+    y[start : start + shared] += share * (part[:shared] - y[start : start + shared])
+    y[start + shared : stop] = part[shared:]

@@ -1,0 +1,89 @@
+"""The reading of least power: what else moves is taken out of y, over sections of any number."""
+
+import numpy as np
+import pytest
+
+from fastmag import phase
+from fastmag.backends import get
+from fastmag.motion import reading
+
+OPS = get("cpu")
+
+
+def swaying(count, seed=0):
+    """A breath (count,), what a network reads of it and of a sway that is ten times as strong, and the fields."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(count)
+    breath, sway = np.sin(0.17 * time), 10 * np.convolve(rng.standard_normal(count + 8), np.ones(9) / 3, "valid")
+    trunk, body = (rng.random(2048) < share for share in (0.2, 0.5))
+    fields = breath[:, None] * trunk + sway[:, None] * (body | trunk)
+    fields += 0.5 * rng.standard_normal(fields.shape)
+    return breath, breath + sway, fields.astype(np.float32)
+
+
+def test_a_sway_that_moves_more_than_the_trunk_is_taken_out():
+    breath, first, fields = swaying(200)
+    assert np.corrcoef(first, breath)[0, 1] < 0.3
+    y = reading.calmed(first, fields)
+    assert np.corrcoef(y, breath)[0, 1] > 0.85
+    np.testing.assert_allclose(reading.calmed(2 * first, 3 * fields), 2 * y, rtol=1e-3, atol=1e-4)  # scale is free
+    np.testing.assert_allclose(reading.calmed(-first, -fields), -y, atol=1e-6)
+
+
+def test_where_nothing_moves_y_is_the_first_reading():
+    first = np.array([1.0, -2.0, 1.0])
+    np.testing.assert_allclose(reading.calmed(first, np.zeros((3, 2048), np.float32)), first)
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (7, [(0, 7)]),
+        (499, [(0, 499)]),
+        (500, [(0, 300), (200, 500)]),
+        (950, [(0, 300), (200, 500), (400, 700), (600, 950)]),
+    ],
+)
+def test_sections_cover_all_and_none_is_short(count, expected):
+    assert list(reading.sections(count)) == expected
+
+
+def test_sections_fade_into_each_other():
+    y = np.zeros(500)
+    reading.fade(y, np.ones(300), 0, 300)
+    reading.fade(y, np.full(300, 3.0), 200, 500)
+    assert (y[:200] == 1).all() and (y[300:] == 3).all()
+    assert (np.diff(y[199:301]) > 0).all() and y[249:251].mean() == pytest.approx(2)
+
+
+class Sum:
+    """A network whose y is the mean velocity down."""
+
+    def predict(self, x):
+        return x[:, 1].mean((1, 2))
+
+
+def test_a_clip_is_read_in_one_go_or_in_sections(monkeypatch):
+    rng = np.random.default_rng(1)
+    still = 100 + 10 * rng.standard_normal((123, 123)).astype(np.float32)
+    frames = np.stack([np.roll(still, shift, 0) for shift in rng.integers(0, 2, 40)])
+    asked = []
+
+    def some(start, stop):
+        asked.append((start, stop))
+        return frames[start:stop]
+
+    whole = reading.read(some, 40, 1.0, Sum(), OPS)
+    assert whole.shape == (39,) and asked == [(0, 33), (32, 40)]
+    shown = reading.looked(frames, 1.0, OPS)
+    expected = reading.calmed(Sum().predict(shown), reading.field(shown))
+    np.testing.assert_allclose(whole, expected, rtol=1e-4, atol=1e-6)
+    asked.clear()
+    monkeypatch.setattr(reading, "SECTION", 16)
+    monkeypatch.setattr(reading, "OVERLAP", 6)
+    parts = reading.read(some, 40, 1.0, Sum(), OPS)
+    assert [start for start, _ in asked] == sorted({start for start, _ in asked})  # no frame is looked at twice
+    np.testing.assert_allclose(parts[:10], reading.calmed(Sum().predict(shown)[:16], reading.field(shown)[:16])[:10],
+                               rtol=1e-4, atol=1e-6)  # fmt: skip
+    assert np.corrcoef(parts, whole)[0, 1] > 0.8
+    assert shown.shape[1:] == phase.SHAPE
