@@ -25,8 +25,8 @@ from bench.records import about
 from fastmag import nvidia
 
 ROOT = Path(__file__).parents[1]
-TESTS = [sys.executable, "-m", "pytest", "-m", "gpu", "tests/test_gpu.py", "-p", "no:cacheprovider",
-         "-o", "faulthandler_timeout=60", "--durations=10"]  # fmt: skip
+TESTS = [sys.executable, "-m", "pytest", "-m", "gpu", "tests/test_gpu.py", "tests/test_gpu_flow.py",
+         "-p", "no:cacheprovider", "-o", "faulthandler_timeout=60", "--durations=10"]  # fmt: skip
 WORKERS = 6  # processes for the tests where pytest-xdist is there: most of the time goes into compiling
 SMALL = "test_kernel_equals_its_reference and (1x1 or 3x5 or 7x5 or 2x3x7 or 5x9 or 33x31 or 8x6 or 8x8)"
 SHARED = f"{SMALL} and (downsample or smooth_space or smooth_amplitude or ascend_step)"  # kernels with barriers

@@ -5,6 +5,9 @@ Run by test_cuda_simulator.py in a process of its own, with NUMBA_ENABLE_CUDASIM
 
 from __future__ import annotations
 
+import ctypes
+import types
+
 import numpy as np
 import on_processor
 import pytest
@@ -16,6 +19,7 @@ from fastmag import backends, flow, passes
 from fastmag.baselines.level import Level, attenuated
 from fastmag.color import Cells, LitCells, Picture
 from fastmag.kernels import cpu, cuda
+from fastmag.kernels.cuda import _device as device
 from fastmag.kernels.cuda import _jit
 from fastmag.video.media import Frame
 
@@ -72,3 +76,72 @@ def test_blocks_of_planes_equal_frames_one_by_one(view, picture, monkeypatch):
             assert got.shape == want.shape and got.dtype == want.dtype
             apart = np.abs(got.astype(int) - want)
             assert apart.max() <= 1 and (apart > 0).mean() < 2e-3
+
+
+LOG: list[str] = []
+
+
+class Stream:
+    """Writes down what is asked of a stream of CuPy's; copies are made at once."""
+
+    made = 0
+
+    def __init__(self, non_blocking: bool):
+        assert non_blocking, "a blocking stream waits for the default one"
+        Stream.made += 1
+        self.ptr = Stream.made
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        pass
+
+    def wait_event(self, event):
+        LOG.append(f"{self.ptr} waits for {event.of}")
+
+    def record(self, event):
+        event.of = self.ptr
+        return event
+
+    def synchronize(self):
+        LOG.append(f"end of {self.ptr}")
+
+
+class Event:
+    def __init__(self, block: bool, disable_timing: bool):
+        assert block and disable_timing, "the processor sleeps while it waits, and no clock runs"
+
+    def synchronize(self):
+        LOG.append(f"the processor waits for {self.of}")
+
+
+def copy(to: int, source: int, size: int, kind: int, stream: int) -> None:
+    """In the place of cudaMemcpyAsync, between addresses."""
+    assert kind == 4 and stream in (1, 3)
+    LOG.append(f"copy on {stream}")
+    ctypes.memmove(to, source, size)
+
+
+def test_what_is_asked_of_the_three_streams(monkeypatch):
+    """Up on the first, the work on the second after it, down on the third after that; the processor waits for it."""
+    runtime = types.SimpleNamespace(memcpyAsync=copy, memGetInfo=lambda: (1 << 30, 1 << 31))
+    xp = types.SimpleNamespace(
+        cuda=types.SimpleNamespace(Stream=Stream, Event=Event, runtime=runtime), ascontiguousarray=np.ascontiguousarray
+    )
+    monkeypatch.setattr(device, "SIMULATED", False)
+    monkeypatch.setattr(device, "xp", xp)
+    monkeypatch.setattr(device, "empty", lambda shape, dtype: np.empty(shape, dtype))
+    monkeypatch.setattr(cuda.Lanes, "pinned", staticmethod(lambda shape, dtype: np.empty(shape, dtype)))
+    monkeypatch.setattr(flow, "MOST", 2)
+    LOG.clear()
+    Stream.made = 0
+    frames = [Frame((np.full((3, 4), k, np.uint8), np.full((2, 2), k, np.uint8)), k / 30) for k in range(4)]
+    ops = types.SimpleNamespace(Lanes=cuda.Lanes)
+    items = ((frame, frame.planes) for frame in frames)
+    found = flow.through(ops, lambda a, b: (a + 1, b.astype(np.float32)), items, flow.Kept())
+    for k, (_, (a, b)) in enumerate(found):
+        assert (a == k + 1).all() and (b == k).all() and a.shape == (3, 4) and b.dtype == np.float32
+    block = ["copy on 1", "copy on 1", "2 waits for 1", "3 waits for 2", "copy on 3", "copy on 3"]
+    ends = ["the processor waits for 3"] * 2 + [f"end of {k}" for k in (1, 2, 3)]
+    assert block * 2 + ends == LOG

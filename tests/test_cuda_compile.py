@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import os
 
 import pytest
@@ -32,6 +33,21 @@ def test_backends_have_the_same_doors():
     assert cuda.__all__ == reference.__all__
     for name in reference.__all__:
         assert inspect.signature(getattr(cuda, name)) == inspect.signature(getattr(reference, name))
+
+
+def test_cupy_has_what_is_asked_of_it():
+    """Names that are first used on a card."""
+    import cupy
+    import cupyx
+
+    for name in (
+        "cuda.runtime.memcpyAsync", "cuda.runtime.memGetInfo", "cuda.Event", "cuda.Stream.begin_capture",
+        "cuda.Stream.end_capture", "cuda.Stream.wait_event", "cuda.graph.Graph.launch", "cuda.MemoryPool",
+        "cuda.using_allocator", "cuda.get_current_stream", "cuda.memory.OutOfMemoryError", "from_dlpack",
+    ):  # fmt: skip
+        assert operator.attrgetter(name)(cupy) is not None
+    assert callable(cupyx.empty_pinned)
+    assert cuda.Lanes.pinned.__doc__ and issubclass(cupy.cuda.runtime.CUDARuntimeError, Exception)
 
 
 def test_the_gate_sees_spills_local_memory_and_doubles():
