@@ -67,13 +67,15 @@ def ascents(ops: Any, timed: Timer, count: int = 512) -> Iterator[dict[str, Any]
 
 def _agreeing(makers: dict[str, Callable[[], Any]], x: Any) -> tuple[Calls, dict[str, str]]:
     """The calls that can be made and that find what the first one finds, and why the others are left out."""
+    import cupy
+
     calls, missing, right = {}, {}, None
     for name, make in makers.items():
         try:
             call = make()
             change = call() - x
             right = change if right is None else right
-            off = float(np.median((abs(change - right)).get()) / abs(right).mean().get())
+            off = float(np.median(cupy.asnumpy(abs(change - right)))) / float(abs(right).mean())
             if not off <= APART:
                 missing[name] = f"red: off by {off:.2g} of the change; not timed"
                 continue

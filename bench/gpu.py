@@ -39,7 +39,7 @@ TAIL = 1500  # characters of a log that the summary repeats
 
 def steps() -> dict[str, list[str]]:
     """What is run, in order."""
-    spread = ["-n", str(WORKERS), "--dist", "worksteal"] if importlib.util.find_spec("xdist") else []
+    spread = ["-n", str(WORKERS), "--dist", "load"] if importlib.util.find_spec("xdist") else []
     bench = [sys.executable, "-m", "bench", "cuda", "--limit", str(SECONDS["bench"] - 15)]
     commands = {"tests": [*TESTS, *spread, "--maxfail=60"], "bench": bench}
     if shutil.which("compute-sanitizer"):
@@ -52,7 +52,7 @@ def run(name: str, command: list[str], out: Path, seconds: float) -> dict[str, A
     """One step: how it ended, how long it took, the end of its log."""
     began, log = time.perf_counter(), out / f"gpu-{name}.log"
     with log.open("w") as file:
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OUT": str(out)}
+        environment = {**toolkit(), **os.environ, "PYTHONUNBUFFERED": "1", "OUT": str(out)}
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
         )
@@ -66,6 +66,13 @@ def run(name: str, command: list[str], out: Path, seconds: float) -> dict[str, A
     counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|error)", text[-TAIL:])}
     print(f"{name}: {'passed' if code == 0 else f'FAILED ({code})'} in {took} s {counts or ''} {log}", flush=True)
     return {"command": command[1:], "exit": code, "seconds": took, "counts": counts, "tail": text[-TAIL:]}
+
+
+def toolkit() -> dict[str, str]:
+    """Where CUDA's compiler is, for numba-cuda, which does not look beyond its packages and these variables."""
+    nvcc = shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc"
+    root = Path(nvcc).resolve().parents[1]
+    return {name: str(root) for name in ("CUDA_PATH", "CUDA_HOME")} if (root / "nvvm").is_dir() else {}
 
 
 def _end(process: subprocess.Popen) -> None:

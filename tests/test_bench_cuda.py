@@ -144,6 +144,13 @@ def test_the_steps_fit_into_one_call_and_begin_with_the_tests():
     assert set(gpu.TOOLS) <= set(gpu.SECONDS)
 
 
+def test_the_compiler_of_a_toolkit_is_pointed_at(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu.shutil, "which", lambda name: str(tmp_path / "bin" / "nvcc"))
+    assert gpu.toolkit() == {}, "a compiler without what numba-cuda needs"
+    (tmp_path / "nvvm").mkdir()
+    assert gpu.toolkit() == {"CUDA_PATH": str(tmp_path), "CUDA_HOME": str(tmp_path)}
+
+
 def test_a_step_takes_what_it_started_along_when_it_is_stopped(tmp_path):
     child = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).wait()"
     began = time.perf_counter()
