@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fastmag.motion.lens import FASTEST, LEAST_TEXTURE, UNIT
-from fastmag.motion.reading import ENOUGH, LOADING
+from fastmag.motion.reading import ENOUGH, LOADINGS
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017; SELU = scale ELU(alpha)
 SCALE = 0.01  # standardisation of X: about the size of a normalised difference of a person that moves
@@ -101,7 +101,8 @@ class RespirationNet(nn.Module):
         return self.way(whole).unflatten(-1, (2, self.heads)), self.place(maps).flatten(2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """y (B, T) of clips as `export.respiration.packed` has them (B, 8 + 2 T, 32, 32), calmed along each clip."""
+        """y (B, L, T), calmed along each clip with every loading, of clips as `export.respiration.packed` has them
+        (B, 8 + 2 T, 32, 32)."""
         texture, moved = nn.functional.pixel_shuffle(x[:, :8], 2), x[:, 8:].unflatten(1, (-1, 2)).flatten(2)
         way, place = self.looks(texture)
         with torch.autocast(x.device.type, enabled=False):
@@ -115,14 +116,15 @@ def counts(way: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
 
 
 def calmed(first: torch.Tensor, moved: torch.Tensor, texture: torch.Tensor) -> torch.Tensor:
-    """fastmag.motion.reading.calmed of many clips: first (B, T), moved (B, T, 2048), texture (B, 2, 64, 64)."""
+    """motion.reading.calmed of many clips (B, L, T): first (B, T), moved (B, T, 2048), texture (B, 2, 64, 64)."""
     weight = nn.functional.avg_pool2d(texture.mean(1, keepdim=True).clamp(max=ENOUGH), 2).sqrt()
     fields = moved * weight.expand(-1, 2, -1, -1).flatten(1)[:, None]
     fields = fields - fields.mean(1, keepdim=True)
     gram = fields @ fields.mT
-    power = gram.diagonal(dim1=1, dim2=2).sum(-1)[:, None, None] * LOADING + 1e-6
-    matrix = gram / power + torch.eye(gram.shape[1], device=gram.device)
-    return torch.linalg.solve(matrix, first - first.mean(1, keepdim=True))
+    loading = torch.tensor(LOADINGS, device=gram.device)[:, None, None]
+    power = gram.diagonal(dim1=1, dim2=2).sum(-1)[:, None, None, None] * loading + 1e-6
+    matrix = gram[:, None] / power + torch.eye(gram.shape[1], device=gram.device)
+    return torch.linalg.solve(matrix, (first - first.mean(1, keepdim=True))[:, None].expand(-1, len(loading), -1))
 
 
 class FoldedRespiration(nn.Module):

@@ -17,6 +17,7 @@ from fastmag.export.networks import RespirationNet
 from fastmag.export.respiration_data import BreathFile
 from fastmag.export.train import Recipe, claim, device_there, learn, pearson
 from fastmag.kernels import reference
+from fastmag.motion.reading import LOADINGS, steadiest
 from fastmag.motion.wave import breath
 from fastmag.progress import Progress
 
@@ -77,8 +78,8 @@ def example(clip: BreathFile) -> np.ndarray:
 
 def windows(clips: Sequence[BreathFile], plan: RespirationPlan, step: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The batch of one step, drawn by (seed, step) alone: whole clips, packed (BATCH, 8 + 2 T, 32, 32), with their y
-    (BATCH, T) in units of the network; the picture turned, mirrored, shifted and partly hidden, its contrast and speed
-    changed."""
+    (BATCH, L, T) in units of the network, the same for every loading; the picture turned, mirrored, shifted and partly
+    hidden, its contrast and speed changed."""
     rng = np.random.default_rng([plan.seed, step, 7])
     xs, ys = [], []
     for clip in (clips[i] for i in rng.integers(0, len(clips), BATCH)):
@@ -99,7 +100,7 @@ def windows(clips: Sequence[BreathFile], plan: RespirationPlan, step: int) -> tu
         speed = float(np.exp(rng.normal(0, 0.25)))
         xs.append(packed(moved * speed, texture * float(np.exp(rng.normal(0, 0.15)))))
         ys.append(torch.from_numpy(clip.y * np.float32(speed * (np.sign(way @ UP) or 1) / RespirationNet.unit)))
-    return torch.stack(xs), torch.stack(ys)
+    return torch.stack(xs), torch.stack(ys)[:, None].expand(-1, len(LOADINGS), -1)
 
 
 UP = np.array([1.0, -1.0]) / np.sqrt(2)
@@ -129,16 +130,18 @@ def turned(
 
 def loss_of(guess: torch.Tensor, truth: torch.Tensor, done: float) -> torch.Tensor:
     """1 - |r| of each clip that breathes, half of it of y and half of the wave, plus a fifth of the squared error,
-    weighed so that shallow breaths count (clips, frames). The sign is each clip's own once `done`, the share of the
-    training, is past SIGNED: what is magnified does not depend on it."""
+    weighed so that shallow breaths count (clips, loadings, frames): half of the mean over the loadings, half of the
+    best one's. The sign is each clip's own once `done`, the share of the training, is past SIGNED: what is magnified
+    does not depend on it."""
     waves = waves_of(guess.shape[-1], phase.ANALYSIS_FPS).to(guess.device)
     wave = torch.nn.functional.cosine_similarity(guess @ waves, truth @ waves, dim=-1, eps=1e-6)
     sign = torch.sign(wave.detach() + 1e-9) if done > SIGNED else torch.ones_like(wave)
     power = (truth**2).mean(-1)
     weight = (1 / (power + LEAST)).clamp(max=MOST)
-    square = (weight * ((guess - sign[:, None] * truth) ** 2).mean(-1)).mean()
+    square = weight * ((guess - sign[..., None] * truth) ** 2).mean(-1)
     r = 0.5 * (wave + pearson(guess, truth))
-    return ((1 - sign * r) * (power > 0)).mean() + 0.2 * square
+    each = (1 - sign * r) * (power > 0) + 0.2 * square
+    return 0.5 * (each.mean() + each.amin(-1).mean())
 
 
 @lru_cache(maxsize=4)
@@ -158,7 +161,8 @@ def scores(network: RespirationNet, clips: Sequence[BreathFile], device: str) ->
     for clip in clips:
         if clip.held_out and clip.y.any():
             moved, texture = (torch.from_numpy(maps.astype(np.float32)) for maps in (clip.moved, clip.texture))
-            y = network(packed(moved, texture.mean(0))[None].to(device))[0].cpu().double().numpy()
+            readings = network(packed(moved, texture.mean(0))[None].to(device))[0].cpu().double().numpy()
+            y = steadiest(readings, phase.ANALYSIS_FPS, PASSBAND, reference)
             found, true = (breath(v, phase.ANALYSIS_FPS, PASSBAND, reference).wave for v in (y, clip.y))
             by_kind.setdefault(clip.kind, []).append(abs(float(np.corrcoef(found, true)[0, 1])))
     return {kind: round(float(np.mean(values)), 4) for kind, values in sorted(by_kind.items())}

@@ -55,7 +55,7 @@ def magnify_respiration(
             with paper.changes(spool, fps, params, network, ops, progress) as change, sink:
                 pieces = paper.pieces(change, grid)
                 return synthesise(source, sink, view, pieces, None, params.renders, ops, progress), [], fps
-        y = velocity(spool, fps, network, ops, progress) if y is None else y
+        y = velocity(spool, fps, params.passband, network, ops, progress) if y is None else y
         found = breath(y, fps, params.passband, ops)
         sections: list[Section] = []
         pieces = coherent_pieces(spool, grid, fps, y, found, params, network, ops, sections)
@@ -93,9 +93,9 @@ def batches(count: int) -> list[tuple[int, int]]:
     return [(start, min(start + BATCH, count)) for start in range(0, count, BATCH)]
 
 
-def velocity(spool: Spool, fps: float, network, ops: Ops, progress=passes.silent) -> np.ndarray:
+def velocity(spool: Spool, fps: float, passband, network, ops: Ops, progress=passes.silent) -> np.ndarray:
     """y (T - 1,), pixels per 0.1 s, of frames at the third scale."""
-    return reading.read(spool.read, len(spool), fps / phase.ANALYSIS_FPS, network, ops, progress).astype(np.float32)
+    return reading.read(spool.read, len(spool), fps, passband, network, ops, progress).astype(np.float32)
 
 
 def observe(spool: Spool, start: int, stop: int, fps: float, network, ops: Ops) -> agreement.Motion:

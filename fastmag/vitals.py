@@ -68,7 +68,7 @@ def measure_respiration(source, params: Respiration, network, ops: Ops, progress
     """Read the wave of breathing; `network` as for respiration.magnify_respiration. Raises InputError as that does."""
     spool, grid, fps = respiration.represent(source, View(source.picture, ops), params, progress)
     with spool:
-        y = respiration.velocity(spool, fps, network, ops, progress)
+        y = respiration.velocity(spool, fps, params.passband, network, ops, progress)
         found = breath(y, fps, params.passband, ops)
         sections: list[respiration.Section] = []
         for _ in respiration.coherent_pieces(spool, grid, fps, y, found, params, network, ops, sections):

@@ -134,18 +134,20 @@ def test_it_learns_whatever_the_sign(easy, tmp_path, monkeypatch):
     before = respiration.scores(RespirationNet(), easy, "cpu")["A"]
     network = train.learn(tmp_path, plan, easy, False, RESPIRATION)
     assert respiration.scores(network, easy, "cpu")["A"] > max(before, 0.9)
-    guess, truth = torch.randn(2, 20), torch.randn(2, 20)
+    guess, truth = torch.randn(2, 1, 20), torch.randn(2, 1, 20)
     torch.testing.assert_close(loss_of(guess, truth, 1.0), loss_of(guess, -truth, 1.0))
     assert loss_of(truth, -truth, 0.0) > 1.5 + float(loss_of(truth, -truth, 1.0))
-    held = loss_of(torch.ones(2, 20), torch.zeros(2, 20), 1.0)
+    held = loss_of(torch.ones(2, 1, 20), torch.zeros(2, 1, 20), 1.0)
     assert 0.1 < float(held) < 1  # no breath: only the size of y counts
+    both = loss_of(torch.cat([guess, truth], 1), truth.expand(-1, 2, -1), 1.0)  # of two loadings the better one counts
+    assert float(both) == pytest.approx(0.25 * float(loss_of(guess, truth, 1.0)), rel=1e-4)
 
 
 def test_a_batch_is_drawn_by_seed_and_step_alone(easy):
     plan = RespirationPlan(seed=3)
     x, y = windows(easy, plan, 7)
     again, _ = windows(easy, plan, 7)
-    assert x.shape == (2, 8 + 2 * 60, 32, 32) and y.shape == (2, 60)
+    assert x.shape == (2, 8 + 2 * 60, 32, 32) and y.shape == (2, len(reading.LOADINGS), 60)
     torch.testing.assert_close(x, again)
     assert not torch.equal(x, windows(easy, plan, 8)[0])
 

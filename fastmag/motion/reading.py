@@ -5,10 +5,12 @@ reading holds both. Over a clip they differ: a sway moves the whole picture of t
 it does so have velocity fields that are alike. Of all readings that are linear in the fields and see as much of what
 the network looks for, the one with the least power is
 
-    y = (G + LOADING tr(G) 1)^-1 z,
+    y = (G + loading tr(G) 1)^-1 z,
 
 z the first reading and G (T, T) the inner products of the fields: the beamformer of least variance (Capon 1969), with
 the diagonal loaded so that a breath itself is kept (Cox, Zeskind and Owen 1987), written in time instead of in space.
+How much that takes differs: where the breath is most of what moves, little loading would take out the breath. A breath
+is steadier than a sway, so of several loadings that one is kept whose wave has the strongest rhythm.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from fastmag import phase
+from fastmag.coherent.wave import filtered
 from fastmag.motion.lens import FASTEST, LEAST_TEXTURE, look, seen
+from fastmag.motion.wave import rhythm
 from fastmag.ops import Ops
 from fastmag.passes import silent
 
-LOADING = 0.02  # of the power of all motion: below, what moves counts as noise
+LOADINGS = (0.3, 0.1, 0.03, 0.01, 0.003)  # of the power of all motion: below, what moves counts as noise
+USUAL = 2  # of them: y of the others is brought to its scale
 ENOUGH = 2.0  # texture from which on a place counts whole
 PLACES = 32  # places on a side whose velocities are compared
 SECTION, OVERLAP = 300, 100  # frames that are calmed together, and that two sections share: 30 s and 10 s
@@ -30,12 +35,19 @@ BATCH = 32  # frames that are looked at together
 
 
 def read(
-    frames: Callable[[int, int], np.ndarray], count: int, rate: float, network, ops: Ops, progress=silent
+    frames: Callable[[int, int], np.ndarray],
+    count: int,
+    fps: float,
+    passband: tuple[float, float],
+    network,
+    ops: Ops,
+    progress=silent,
 ) -> np.ndarray:
-    """y (count - 1,), pixels of the working square per 0.1 s, of `count` frames at the third scale.
+    """y (count - 1,), pixels of the working square per 0.1 s, of `count` frames at the third scale, `fps` a second.
 
-    frames(start, stop) gives some (stop - start, 123, 123); rate: frames a second over phase.ANALYSIS_FPS.
+    frames(start, stop) gives some (stop - start, 123, 123).
     """
+    rate = fps / phase.ANALYSIS_FPS
     y = np.zeros(count - 1)
     first, fields, at = np.empty(count - 1), np.empty((0, 2 * PLACES * PLACES), np.float32), 0
     for start, stop in sections(count - 1):
@@ -49,7 +61,7 @@ def read(
             parts.append(field(shown))
             progress("read", high, count - 1)
         fields = np.concatenate(parts)
-        fade(y, calmed(first[start:stop], fields), start, stop)
+        fade(y, steadiest(calmed(first[start:stop], fields), fps, passband, ops), start, stop)
     return y
 
 
@@ -82,11 +94,18 @@ def halved(maps: np.ndarray) -> np.ndarray:
 
 
 def calmed(first: np.ndarray, fields: np.ndarray) -> np.ndarray:
-    """The reading of least power (T,) float64 from the first (T,) and the fields (T, 2048)."""
+    """The readings of least power (L, T) float64, by loading, from the first (T,) and the fields (T, 2048)."""
     fields = fields - fields.mean(0)
     gram = (fields @ fields.T).astype(np.float64)
-    matrix = gram / (LOADING * np.trace(gram) + 1e-6) + np.eye(len(gram))
-    return np.linalg.solve(matrix, first - first.mean())
+    one, first = np.eye(len(gram)), first - first.mean()
+    return np.stack([np.linalg.solve(gram / (some * np.trace(gram) + 1e-6) + one, first) for some in LOADINGS])
+
+
+def steadiest(readings: np.ndarray, fps: float, passband: tuple[float, float], ops: Ops) -> np.ndarray:
+    """Of readings (L, T), the one whose wave has the strongest rhythm, at the scale of the usual one."""
+    waves = (filtered(np.cumsum(y), passband, fps, ops.bandpass) for y in readings)
+    y = readings[int(np.argmax([rhythm(wave, fps, passband) for wave in waves]))]
+    return y * (readings[USUAL] @ y) / max(y @ y, 1e-30)
 
 
 def sections(count: int) -> Iterator[tuple[int, int]]:

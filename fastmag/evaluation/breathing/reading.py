@@ -72,7 +72,11 @@ class Reader:
         spool, _, fps = respiration.represent(self.source, View(self.source.picture, self.ops), self.params,
                                               passes.silent)  # fmt: skip
         with spool:
-            y = respiration.velocity(spool, fps, self.network, self.ops) if by_network else self._lower(spool)
+            y = (
+                respiration.velocity(spool, fps, self.params.passband, self.network, self.ops)
+                if by_network
+                else self._lower(spool)
+            )
         found = breath_of(y, fps, self.params.passband, self.ops)
         return self._compare(found.wave, 60 * found.rate_hz, fps, NAN)
 

@@ -88,10 +88,11 @@ def seen(ask: Ask, keep: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
 
 def read(small: np.ndarray, network: Any, ops: Any) -> tuple[np.ndarray, np.ndarray]:
     """The network's y (T - 1,), and that of the lower half."""
-    y, plain = reading.read(lambda start, stop: small[start:stop], len(small), 1.0, network, ops), []
+    plain = []
     for start in range(0, len(small) - 1, BATCH):
         subbands = phase.analyse(small[start : start + BATCH + 1], ops)
         plain.append(lower_half(phase.network_input(subbands, ops)[0], phase.energy(subbands, ops)))
+    y = reading.read(lambda a, b: small[a:b], len(small), phase.ANALYSIS_FPS, PASSBAND, network, ops)
     return y, np.concatenate(plain)
 
 
