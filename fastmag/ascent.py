@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fastmag import flow
 from fastmag.ops import Ops
 
 Gradient = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -15,10 +16,11 @@ def ascend(x: np.ndarray, gradient: Gradient, ops: Ops, *, step_size: float, n_s
     """X_N from X_1 (B, ...) float32: N - 1 updates of Eq. 1 ("vanilla"), Eq. 2 ("l1") or Eq. 3 ("sign"), Eq. 4.
 
     y is one number, so the norm of Eq. 1 is |y| and its gradient sgn(y) dy/dX. Samples are independent. Returns a new
-    array; a sample whose gradient is zero stays where it is.
+    array; a sample whose gradient is zero stays where it is. All of it is done on a device that has both the gradient
+    and the kernels, without waiting for it in between.
     """
-    x = x.copy()
+    x, back = flow.beside(gradient, x, ops)
     for _ in range(n_steps - 1):
         y, slope = gradient(x)
         ops.ascend_step(x, slope, step_size, rule, np.sign(y).astype(np.float32))
-    return x
+    return back(x)

@@ -85,6 +85,7 @@ def at_rate(network, fps: float) -> Gradient:
         y, slope = network.gradient(x * share)
         return y, slope * share
 
+    gradient.on_device = getattr(network, "on_device", False)  # type: ignore[attr-defined]
     return gradient
 
 

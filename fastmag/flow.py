@@ -34,6 +34,13 @@ def queued(ops: Ops) -> int:
     return QUEUE if hasattr(ops, "Lanes") else 0
 
 
+def beside(gradient: Any, x: np.ndarray, ops: Ops) -> tuple[Any, Callable[[Any], np.ndarray]]:
+    """A copy of x where the work is, and what brings the result back: on the device where gradient and kernels are."""
+    if hasattr(ops, "Lanes") and getattr(gradient, "on_device", False) and isinstance(x, np.ndarray):
+        return ops.Lanes.there(x), ops.Lanes.here
+    return x.copy(), lambda moved: moved
+
+
 class Kept:
     """Frames that stay on the device from one pass to the next, by their time, as far as its memory goes."""
 

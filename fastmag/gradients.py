@@ -85,6 +85,11 @@ class InputGradient:
         """Runs side by side."""
         return self._chosen.engine.threads
 
+    @property
+    def on_device(self) -> bool:
+        """Whether X may be an array in the memory of a GPU; y and dy/dX are then there, too, and nothing waits."""
+        return hasattr(self._chosen.engine, "holds")
+
     def __str__(self) -> str:
         return str(self._chosen)
 
@@ -94,6 +99,11 @@ class InputGradient:
 
     def gradient(self, X: Array) -> tuple[Array, Array]:
         """y (B,) and dy/dX (B, *shape), float32, of X (B, *shape) float32. Raises InputError for anything else."""
+        engine: Any = self._chosen.engine
+        if self.on_device and engine.holds(X):
+            from fastmag.providers.cuda import DeviceGradient
+
+            return DeviceGradient(engine)(X)
         self._check_input(X)
         return self._blocks.gradient(X)
 

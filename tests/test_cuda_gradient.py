@@ -11,12 +11,12 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from fastmag import models
+from fastmag import deepmag, models
 from fastmag.ascent import ascend
 from fastmag.errors import InputError
 from fastmag.gradients import InputGradient
 from fastmag.kernels import cpu
-from fastmag.providers import Network, cuda
+from fastmag.providers import Network, choice, cuda
 
 SHAPE = (3, 36, 36)
 LOG: list[str] = []
@@ -182,6 +182,22 @@ def test_other_faults_are_not_taken_for_little_memory(network, monkeypatch):
     monkeypatch.setattr(cuda, "session", Broken)
     with pytest.raises(InputError, match=r"the GPU failed in the network .*EXECUTION_FAILED"):
         cuda.Cuda(network, "fp32")
+
+
+def test_a_pipelines_ascent_stays_on_the_device(network, truth, monkeypatch):
+    """Up once, down once, and in between nothing waits, where both the kernels and the network are there."""
+    monkeypatch.setattr(choice.providers, "start", lambda name, *rest: cuda.Cuda(network, "fp32"))
+    chosen = InputGradient(models.path("pulse_gradient"), 1, expect=SHAPE, provider="cuda")
+    assert chosen.on_device and not truth.on_device
+    there, here = sys.modules["cupy"].asarray, sys.modules["cupy"].asnumpy
+    lanes = types.SimpleNamespace(there=there, here=here)
+    ops, X = types.SimpleNamespace(ascend_step=cpu.ascend_step, Lanes=lanes), samples(11)
+    step = {"step_size": 6e-5, "n_steps": 4, "rule": "sign"}
+    LOG.clear()
+    moved = ascend(X, deepmag.at_rate(chosen, 25.0), ops, **step)
+    assert LOG.count("the processor waits") == 1 and LOG[-1] == "the processor waits" and LOG.count("run") == 2 * 3
+    assert not isinstance(moved, Device)
+    np.testing.assert_allclose(moved, ascend(X, deepmag.at_rate(truth, 25.0), cpu, **step), atol=1e-6)
 
 
 def test_graphs_of_onnx_runtime_are_an_option(network, truth):

@@ -56,6 +56,10 @@ class Cuda:
                 else:
                     raise self._failed(error) from error
 
+    def holds(self, X: Any) -> bool:
+        """Whether X is in device memory, so that its gradient will be there, too."""
+        return isinstance(X, self._cupy.ndarray)
+
     def gradient(self, X: Array) -> tuple[Array, Array]:
         y, G = self._tried(lambda: self._gradient, X)
         return y, G

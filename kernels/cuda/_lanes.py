@@ -26,6 +26,9 @@ class Lanes:
         if not device.SIMULATED:
             self._up, self._work, self._down = (device.xp.cuda.Stream(non_blocking=True) for _ in range(3))
 
+    there = staticmethod(device.up)  # a copy on the device, in the order of the current stream
+    here = staticmethod(device.down)  # a copy on the host; waits for it
+
     @staticmethod
     def pinned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
         """Room on the host that copies need no detour for."""
