@@ -2,7 +2,8 @@
 
 CLIPS is a folder with those of baby.mp4, guitar.mp4, face.mp4 and their results (MIT), cat_toy_640x360.mp4 and
 bottle_moving.avi (Zhang et al. 2017) that there are; none may be passed on with the project. A picture shows a frame,
-and one of its lines over time: untouched, and as each method leaves it. Frames are halved, or the line is not seen.
+and one of its lines, or a part of it, over time: untouched, and as each method leaves it. Most frames are halved, or
+the line is not seen.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from pathlib import Path
 import numpy as np
 
 import fastmag
+from bench.guitar import as_read
 from fastmag.presets import PRESETS, method
 from fastmag.video import read_rgb
 
 
 @dataclass(frozen=True)
 class Look:
-    """One picture: the clip, its line (an axis and a place in the halved frame), frames, halvings and methods."""
+    """One picture: the clip, its line (an axis and a place in the halved frame), the frames shown, methods, the
+    authors' result (all frames are magnified then, as theirs were), whether frames are halved, the part of the line."""
 
     clip: str
     axis: str
@@ -30,19 +33,20 @@ class Look:
     methods: tuple[str, ...]
     other: str | None = None
     halve: bool = True
+    part: tuple[int, int | None] = (0, None)
 
 
-MIT_GUITAR = dataclasses.replace(PRESETS["evm/guitar-e"], compat="mit", alpha=75)
+GUITAR = "evm/guitar-e, as MIT ran it"
 NAMED = {
-    "evm, as MIT ran it": MIT_GUITAR,
+    GUITAR: dataclasses.replace(PRESETS["evm/guitar-e"], compat="mit", alpha=75),
+    "evm/face, as MIT ran it": dataclasses.replace(PRESETS["evm/face"], compat="mit"),
     "phase-evm, 3-5 Hz": fastmag.PhaseEvm(alpha=8, passband=(3, 5)),
     "riesz, alpha 20": fastmag.Riesz(alpha=20, temporal="iir", rates=(0.4, 0.04)),
 }
 LOOKS = (
     Look("baby.mp4", "column", 250, 240, ("phase/baby", "riesz, alpha 20", "evm/baby")),
-    Look(
-        "guitar.mp4", "column", 216, 120, ("phase/guitar", "evm, as MIT ran it"), "guitar_72_92_mit_result.mp4", False
-    ),
+    Look("face.mp4", "column", 260, 240, ("evm/face, as MIT ran it",), "face_mit_result.mp4", False),
+    Look("guitar.mp4", "column", 175, 120, ("phase/guitar", GUITAR), "guitar_72_92_mit_result.mp4", False, (40, 130)),
     Look("cat_toy_640x360.mp4", "row", 90, 160, ("vam/cat-toy", "phase-evm, 3-5 Hz")),
     Look("bottle_moving.avi", "row", 80, 160, ("vam/bottle", "phase-evm, 3-5 Hz")),
 )
@@ -59,7 +63,14 @@ def halved(frames: np.ndarray) -> np.ndarray:
 
 def scan(frames: np.ndarray, look: Look) -> np.ndarray:
     """The line over time, time to the right: (length, T, 3)."""
-    return np.swapaxes(frames[:, :, look.at] if look.axis == "column" else frames[:, look.at], 0, 1)
+    line = frames[: look.frames, :, look.at] if look.axis == "column" else frames[: look.frames, look.at]
+    return np.swapaxes(line[:, slice(*look.part)], 0, 1)
+
+
+def magnified(name: str, frames: np.ndarray, fps: float) -> np.ndarray:
+    """The frames by the method or preset of a name; MIT's guitar as MIT's reader had it."""
+    given = as_read(frames) if name == GUITAR else frames
+    return fastmag.magnify(given, method=NAMED.get(name) or method(name), fps=fps)
 
 
 def draw(look: Look, shown: dict[str, np.ndarray], path: Path) -> None:
@@ -95,13 +106,12 @@ def main() -> None:
         if options.only not in look.clip or not (options.clips / look.clip).exists():
             continue
         frames, fps = read_rgb(options.clips / look.clip)
-        frames = frames[: look.frames]
+        frames = frames if look.other else frames[: look.frames]
         frames = halved(frames) if look.halve else frames
-        shown = {"untouched": frames}
-        for name in look.methods:
-            shown[name] = fastmag.magnify(frames, method=NAMED.get(name) or method(name), fps=fps)
+        shown = {"untouched": frames} | {name: magnified(name, frames, fps) for name in look.methods}
         if look.other and (options.clips / look.other).exists():
-            shown["the authors' result"] = read_rgb(options.clips / look.other)[0][: look.frames]
+            theirs = read_rgb(options.clips / look.other)[0]
+            shown["the authors' result"] = halved(theirs) if look.halve else theirs
         path = options.out / (Path(look.clip).stem + ".png")
         draw(look, shown, path)
         print(path, flush=True)

@@ -18,6 +18,7 @@ from fastmag.evaluation.breathing.figures import BreathFigures
 from fastmag.evaluation.breathing.judging import NOTHING_READ, BreathRow, compare
 from fastmag.evaluation.breathing.methods import EVERY, alike, check_methods, gain_of, params_of
 from fastmag.evaluation.shifts import Patches
+from fastmag.params import EvmMotion, PhaseEvm, Riesz, VamMotion
 from fastmag.presets import preset
 from fastmag.video import write_rgb
 
@@ -237,4 +238,6 @@ def test_a_real_clip_is_judged_where_it_breathes_and_where_it_is_quiet(case, tmp
 
 
 def test_every_method_is_asked_for_by_default():
+    asked = {type(params_of(name)) for name in EVERY if "/" in name}
+    assert asked == {EvmMotion, PhaseEvm, Riesz, VamMotion}
     assert check_methods(()) == EVERY and people.held_out("A", 1, 1, 5, {}, BreathAsk)[1].name == "A 1005 held"

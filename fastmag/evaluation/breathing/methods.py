@@ -30,7 +30,8 @@ NETWORK, LOWER = "network", "lower-half"
 READS_ONLY = (NETWORK, LOWER)
 OWN = ("nothing", "true", ORACLE, *READS_ONLY)
 MATCHED = "matched"
-EVERY = ("nothing", "true", OURS, PAPER, f"phase/breathing@{MATCHED}", "vam/breathing", LOWER)
+RIVALS = (f"phase/breathing@{MATCHED}", "vam/breathing", "evm/breathing", "riesz/breathing")
+EVERY = ("nothing", "true", OURS, PAPER, *RIVALS, LOWER)
 LEAST_ALPHA, MOST_ALPHA, TRIES, NEAR = 0.05, 100.0, 4, 0.04  # of the search for a matched gain; NEAR: relative
 LEAST_GAIN = 1.05  # that is worth matching
 
