@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from fastmag import phase
+from fastmag.cli import cli
 from fastmag.evaluation.breathing import waves
 from fastmag.kernels import cpu
 from fastmag.motion import reading
@@ -83,3 +87,22 @@ def test_a_clip_is_rendered_once_and_read_in_batches(tmp_path):
     assert r > 0.8 and len(plain) == 69
     rows = [waves.WaveRow("A", 1, r, off, 0.5, 1.25), waves.WaveRow("A", 2, r, off, 0.7, 0.75)]
     assert "| A | 2 |" in waves.table(rows) and "0.600 / 0.600 | 1.00 |" in waves.table(rows)
+
+
+def test_the_command_writes_a_row_for_every_clip(tmp_path, monkeypatch):
+    asked = []
+
+    def judged(clips, model, jobs, keep, step):
+        asked.extend(clips)
+        return [waves.WaveRow(clip.kind, clip.seed, 0.9, 0.1, 0.5, 1.5) for clip in clips]
+
+    monkeypatch.setattr(waves, "judge_all", judged)
+    path = tmp_path / "waves.json"
+    options = ["--people", "1", "--hard", "2", "--seed", "7", "--seconds", "8", "--size", "130,98"]
+    result = CliRunner().invoke(cli, ["evaluate", "waves", *options, "--json", str(path)])
+    assert result.exit_code == 0, result.output
+    assert "| hard | 2 | 0.900 / 0.900 / 0.90 | 0.10 |" in result.output
+    assert asked[0].settings == {"task": "A", "seconds": 8.0, "size": (98, 130)}
+    kept = json.loads(path.read_text())
+    assert [row["seed"] for row in kept["rows"]] == [7, 1007, 2007, 3007, 4007, 4008]
+    assert kept["options"]["seed"] == 7 and kept["rows"][0]["plain_off"] == 1.5

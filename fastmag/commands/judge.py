@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -208,18 +209,24 @@ def _judge_all(jobs, out, asked, more, processes, json_file, csv_file, report=No
 @click.option("--seconds", type=float, default=20.0, show_default=True, help="Of a clip.")
 @click.option("--keep", type=click.Path(path_type=Path), help="A folder for what the network sees, to judge it again.")
 @click.option("--jobs", type=int, default=2, show_default=True, help="Processes, a core each.")
+@click.option("--json", "json_file", type=click.Path(), help="Write a row for every clip to this file.")
 @first
 @size_of
 @model
-def evaluate_waves(people, hard, seconds, keep, jobs, seed, size, model) -> None:
+def evaluate_waves(people, hard, seconds, keep, jobs, json_file, seed, size, model) -> None:
     """How well breathing is read: the network, and the judge without one, on people who were not trained on."""
+    from fastmag.evaluation import record
     from fastmag.evaluation.breathing import waves
     from fastmag.progress import Progress
 
-    render = {"seconds": seconds, "size": (size[1], size[0])}
-    clips = waves.asks(people, hard, BREATHING_SEED if seed is None else seed, render)
+    seed, render = BREATHING_SEED if seed is None else seed, {"seconds": seconds, "size": (size[1], size[0])}
+    clips = waves.asks(people, hard, seed, render)
     with Progress(len(clips), "read", unit="clip") as bar:
-        click.echo(waves.table(waves.judge_all(clips, model, jobs, keep, bar.step)))
+        rows = waves.judge_all(clips, model, jobs, keep, bar.step)
+    if json_file:
+        asked = {"people": people, "hard": hard, "seed": seed, "render": render, "model": model}
+        record.write_json(json_file, [asdict(row) for row in rows], asked)
+    click.echo(waves.table(rows))
 
 
 @evaluate.command("clip")

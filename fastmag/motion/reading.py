@@ -89,8 +89,8 @@ def places(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def halved(maps: np.ndarray) -> np.ndarray:
     """Means (..., h / 2, w / 2) over squares of two by two."""
-    *lead, h, w = maps.shape
-    return maps.reshape(*lead, h // 2, 2, w // 2, 2).mean((-3, -1))
+    rows = maps[..., ::2, :] + maps[..., 1::2, :]
+    return (rows[..., ::2] + rows[..., 1::2]) * np.float32(0.25)
 
 
 def calmed(first: np.ndarray, fields: np.ndarray) -> np.ndarray:
