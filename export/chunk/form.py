@@ -19,7 +19,6 @@ from fastmag.coherent.regression import (
     INDEPENDENT,
     LIMITS,
     QUANTISATION,
-    RATIO_SECONDS,
     V,
 )
 from fastmag.color import CELLS, DARK, LUMA
@@ -30,6 +29,7 @@ from fastmag.passes import TRAINED_FPS
 Array = NDArray[Any]
 Network = Callable[[Array], tuple[Array, Array]]  # X (B, 3, 36, 36) -> y (B,), dy/dX
 
+RATIO_SECONDS = 8.0  # of the regression
 MAP_STRIDE = 3  # frames from one |dy/dX| to the next
 SEED_SECONDS, GATE_SECONDS = 5 / 30, 15 / 30
 STRONG_RANK = 66  # of 1296 cells: the 95th percentile

@@ -16,7 +16,6 @@ from fastmag.coherent.regression import (
     INDEPENDENT,
     LIMITS,
     QUANTISATION,
-    RATIO_SECONDS,
 )
 from fastmag.coherent.wave import WIDE_HZ
 from fastmag.color import CELLS, DARK
@@ -28,6 +27,7 @@ from fastmag.export.chunk.form import (
     GATE_SECONDS,
     LIGHT,
     PRESENT,
+    RATIO_SECONDS,
     SEED_SECONDS,
     STRONG_RANK,
     VECTOR,

@@ -12,29 +12,36 @@ PRIOR_MEAN, PRIOR_SPREAD, PRIOR_JITTER = 0.002, 0.0018, 0.4  # relative amplitud
 BANDWIDTH_HZ = 1.8  # of the passband: two independent samples per hertz and second
 SIZE_ERROR = 0.35  # relative, of what the cells' sum says
 ATTENUATION = 1.03  # maps are smooth and p not perfect: both slopes are that much too small
+INSTRUCTIVE = 0.5  # correlation with p below which a witness is no instrument
 SHARED_LUMINANCE = 0.01  # part of the luminance noise that no averaging removes
 Z_PER_AGREEMENT, ABSENT, PRESENT, EDGE = 20.0, 0.94, 1.02, 0.04  # of the gate, set on people no result is reported on
 
 
 def amplitudes(
-    cells: np.ndarray, skin: np.ndarray, evidence: Evidence, p_band: np.ndarray, fps: float, ops: Ops
-) -> np.ndarray:
+    cells: np.ndarray, skin: np.ndarray, evidence: Evidence, p_band: np.ndarray, witness: np.ndarray, fps: float,
+    ops: Ops,
+) -> np.ndarray:  # fmt: skip
     """Relative pulse amplitude beta (3,) per unit of skin and p: the posterior mean of two measurements.
+
+    p_band and witness (T,): p in the passband, and as the network alone reads it. What p took from the noise of the
+    cells would make them seem to follow it too well; the witness does not share that noise, so it is the instrument of
+    both regressions (Reiersoel 1945).
 
     The cells' own sum tells the size along v, however the head turns; its error is one of the model, not of chance. The
     mean skin signal, weighed by 1 / residual power (the total power would halve the gain) and regressed on p and on its
     quadrature, tells size and colour. Prior of the size N(0.002, 0.0018^2), of each channel 40 % more or less.
     """
     v = V.astype(np.float64)
-    p_map = skin * p_band.astype(np.float32)[:, None, None]
-    power = float((evidence.precision * p_map * p_map).sum(dtype=np.float64)) + 1e-9
-    size = float((evidence.combined * p_map).sum(dtype=np.float64)) / power
+    told = np.einsum("thw,thw->t", evidence.combined, skin).astype(np.float64)
+    power = p_band * np.einsum("thw,thw->t", evidence.precision * skin, skin).astype(np.float64)
+    witness = witness if instructive(witness, p_band) else p_band
+    size, power = float(witness @ told) / (float(witness @ power) + 1e-9), float(p_band @ power) + 1e-9
     doubt = (SIZE_ERROR * size) ** 2 + 1 / (INDEPENDENT * power)
     share = PRIOR_SPREAD**2 / (PRIOR_SPREAD**2 + doubt)
     mean, spread = PRIOR_MEAN + share * (size - PRIOR_MEAN), doubt * share
     prior = spread * np.outer(v, v) + np.diag((PRIOR_JITTER * max(mean, 0.0) * v) ** 2) + 1e-12 * np.eye(3)
     signal, weight = skin_signal(cells, skin, evidence, fps, ops)
-    slope, covariance = regress(signal, weight, p_band, fps)
+    slope, covariance = regress(signal, weight, p_band, fps, witness)
     return ATTENUATION * (mean * v + prior @ np.linalg.solve(prior + covariance, slope - mean * v))
 
 
@@ -63,11 +70,18 @@ def skin_signal(cells: np.ndarray, skin: np.ndarray, evidence: Evidence, fps: fl
     return fitted.signal, np.minimum(fitted.weight / (np.median(fitted.weight) + 1e-9), 3.0)
 
 
-def regress(signal: np.ndarray, weight: np.ndarray, p_band: np.ndarray, fps: float):
-    """Slope (3,) of the signal on p, and its covariance (3, 3); some of the luminance noise is not averaged out."""
+def instructive(witness: np.ndarray, p_band: np.ndarray) -> bool:
+    """Whether a witness (T,) follows p (T,) well enough to be an instrument."""
+    return bool(witness @ p_band > INSTRUCTIVE * np.sqrt((witness @ witness) * (p_band @ p_band)))
+
+
+def regress(signal: np.ndarray, weight: np.ndarray, p_band: np.ndarray, fps: float, witness: np.ndarray | None = None):
+    """Slope (3,) of the signal on p, and its covariance (3, 3); some of the luminance noise is not averaged out.
+    witness (T,): the instrument, p itself by default."""
     basis = np.stack([p_band, quadrature(p_band)], 1)
-    normal = (basis * weight[:, None]).T @ basis + 1e-9 * np.eye(2)
-    fit = np.linalg.solve(normal, (basis * weight[:, None]).T @ signal)
+    instrument = basis if witness is None else np.stack([witness, quadrature(witness)], 1)
+    normal = (instrument * weight[:, None]).T @ basis + 1e-9 * np.eye(2)
+    fit = np.linalg.solve(normal, (instrument * weight[:, None]).T @ signal)
     rest = signal - basis @ fit
     scatter = (rest * weight[:, None]).T @ rest / weight.sum()
     p_power = max(float((weight * p_band**2).sum() / weight.sum()), 1e-12)

@@ -42,9 +42,9 @@ def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, pa
 
     p_band = in_band(wave.p)
     prior, evidence = search(cells, start, p_band, passband, fps, ops)
-    skin = regression.refine(prior, evidence, p_band, fps, ops)
+    skin = regression.refine(prior, evidence, p_band, ops)
     heard, z = fusion.witnesses(cells, band_of(cells, wide(fps), fps, ops), skin, evidence, wave, p_band, fps, ops)
-    agreement = correlation(in_band(heard[-1]), p_band)
+    agreement, witness = correlation(in_band(heard[-1]), p_band), p_band
 
     p = fusion.fuse(heard, wave.p, in_band, fps, wave.rate_hz)
     wave = replace(wave, p=p / max(float(p.std()), 1e-12), rate_hz=mean_rate(p, fps, passband))
@@ -52,8 +52,8 @@ def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, pa
     log_band = evidence.log_band
     del evidence  # it is most of the memory
     evidence = regression.level(regression.weigh(cells, log_band, p_band, fps, ops), start)
-    skin = regression.refine(prior, evidence, p_band, fps, ops)
-    beta = amplitude.amplitudes(cells, skin, evidence, p_band, fps, ops)
+    skin = regression.refine(prior, evidence, p_band, ops)
+    beta = amplitude.amplitudes(cells, skin, evidence, p_band, witness, fps, ops)
     return Estimate(wave, skin, beta, z, agreement, amplitude.presence(agreement, z, wave.rate_hz, passband))
 
 
@@ -69,7 +69,7 @@ def search(cells: np.ndarray, start: np.ndarray, p_band: np.ndarray, passband, f
     evidence = regression.level(regression.weigh(cells, log_band, p_band, fps, ops), start)
 
     first = regression.likelier((first, start * first, start), evidence, p_band)
-    beats = regression.refine(first, evidence, p_band, fps, ops)
+    beats = regression.refine(first, evidence, p_band, ops)
     prior = skin_map(start * scaled(beats, 90), near, colour)
     return regression.likelier((prior, beats), evidence, p_band), evidence
 

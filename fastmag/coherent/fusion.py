@@ -8,11 +8,13 @@ and what remains is weighed against its noise frequency by frequency (Wiener).
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from fastmag.coherent import amplitude, sway
 from fastmag.coherent.regression import Evidence
-from fastmag.coherent.wave import HARMONICS, HOP, OVERSAMPLING, SPAN_SECONDS, TOOTH_HZ, Wave
+from fastmag.coherent.wave import HARMONICS, TOOTH_HZ, Wave, by_spans
 from fastmag.ops import Ops
 
 SURROUNDINGS = 1.8  # half-widths of a tooth, from where on there is only noise
@@ -53,19 +55,7 @@ def fuse(series: np.ndarray, p: np.ndarray, in_band, fps: float, rate: float) ->
     followers = [s / scale for s, scale in zip(series, scales, strict=True) if scale > 0]
     if not followers:
         return p
-    series = np.stack(followers)
-    n = int(SPAN_SECONDS * fps) // 2 * 2
-    hop = n // HOP
-    window = np.hanning(n + 1)[:-1]
-    padded = np.pad(series, ((0, 0), (n, n + hop)))
-    frequency = np.fft.rfftfreq(OVERSAMPLING * n, 1 / fps)
-    out, weight = np.zeros(padded.shape[1]), np.zeros(padded.shape[1])
-    for start in range(0, padded.shape[1] - n + 1, hop):
-        spectra = np.fft.rfft(padded[:, start : start + n] * window, OVERSAMPLING * n, axis=1)
-        kept = np.fft.irfft(fused_spectrum(spectra, frequency, rate, fps), OVERSAMPLING * n)[:n]
-        out[start : start + n] += kept * window
-        weight[start : start + n] += window * window
-    return (out / np.maximum(weight, 1e-6))[n : n + series.shape[1]]
+    return by_spans(np.stack(followers), fps, partial(fused_spectrum, rate=rate, fps=fps))
 
 
 def fused_spectrum(spectra: np.ndarray, frequency: np.ndarray, rate: float, fps: float) -> np.ndarray:

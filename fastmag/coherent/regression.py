@@ -9,10 +9,11 @@ import numpy as np
 from fastmag.ops import Ops
 
 V = np.array([0.33, 0.77, 0.53], np.float32) / np.float32(0.77)  # the pulse in R, G, B, relative to green (Eq. 11)
-FIT_SECONDS, COVARIANCE_SECONDS, RATIO_SECONDS = 6.0, 4.0, 8.0
+FIT_SECONDS, COVARIANCE_SECONDS = 6.0, 4.0
 QUANTISATION = 0.12  # grey levels: noise of a cell mean from 8-bit rounding and the sensor
 INDEPENDENT = 0.12  # independent samples per frame of an in-band series, over smoothed cells
 LIMITS = (0.3, 2.0)  # of the ratio to the map
+NODDING = 0.75  # of what a regression knows, taken from it: a head that nods with the heart misleads it, however sure
 FLOOR = np.float32(1e-8)  # of a variance that remains: far below that of rounding
 MARGIN = 1.2  # of explained power, for another map to be preferred
 FAINTEST = 3e-4  # relative amplitude below which the regression only adds noise
@@ -99,15 +100,16 @@ def likelier(maps, evidence: Evidence, p_band: np.ndarray) -> np.ndarray:
     return best if explained(best) > MARGIN * explained(usual) else usual
 
 
-def refine(cells: np.ndarray, evidence: Evidence, p_band: np.ndarray, fps: float, ops: Ops) -> np.ndarray:
-    """The map (T, h, w) times clip((n/a + 3/a^2) / (d + 3/a^2), 0.3, 2): the regression, shrunk to the map."""
+def refine(cells: np.ndarray, evidence: Evidence, p_band: np.ndarray, ops: Ops) -> np.ndarray:
+    """The map (T, h, w) times clip((n/a + k) / (d + k), 0.3, 2), k = 3/a^2 + 0.75 d: the regression over the whole
+    section, shrunk to the map, where it is noisy and everywhere a little."""
     p = p_band.astype(np.float32)[:, None, None]
     q, pi = evidence.combined, evidence.precision
     a = float((q * cells * p).sum(dtype=np.float64) / ((pi * (cells * p) ** 2).sum(dtype=np.float64) + 1e-12))
     if a < FAINTEST:
         return cells
-    m = np.maximum(cells, 0.05)
-    window = int(RATIO_SECONDS * fps) | 1
-    n = ops.smooth_space(box(q * p * m, RATIO_SECONDS, fps, ops), 1.2) * (INDEPENDENT * window)
-    d = ops.smooth_space(box(pi * (p * m) ** 2, RATIO_SECONDS, fps, ops), 1.2) * (INDEPENDENT * window)
-    return cells * np.clip((n / a + 3 / a**2) / (d + 3 / a**2), *LIMITS).astype(np.float32)
+    mp = np.maximum(cells, 0.05) * p
+    sums = (part.mean(0, keepdims=True) * (INDEPENDENT * len(p)) for part in (q * mp, pi * mp * mp))
+    n, d = (ops.smooth_space(part, 1.2) for part in sums)
+    doubt = 3 / a**2 + NODDING * d
+    return cells * np.clip((n / a + doubt) / (d + doubt), *LIMITS).astype(np.float32)

@@ -7,10 +7,12 @@ by how far it stands out of its surroundings (a Wiener gain).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from fastmag.coherent.ends import continued
 from fastmag.temporal import butterworth
 
 SPAN_SECONDS = 10.0  # of one short-time spectrum: four to ten beats, long enough to tell neighbours 0.1 Hz apart
@@ -88,20 +90,27 @@ def mean_rate(wave: np.ndarray, fps: float, passband: tuple[float, float]) -> fl
 
 
 def comb(q: np.ndarray, fps: float, rate: float) -> np.ndarray:
-    """Keep the teeth of `q` (T,) around the local rate, span by span, overlapped and added."""
+    """Keep the teeth of `q` (T,) around the local rate, span by span."""
+
+    def kept(spectra: np.ndarray, frequency: np.ndarray) -> np.ndarray:
+        return spectra[0] * tooth_gain(np.abs(spectra[0]) ** 2, frequency, rate, fps)
+
+    return by_spans(q[None], fps, kept)
+
+
+def by_spans(series: np.ndarray, fps: float, kept: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+    """One wave (T,) from waves (K, T) of zero mean, over overlapping spans of 10 s: kept(spectra (K, F), frequencies in
+    hertz (F,)) is its spectrum (F,) in a span. The ends are those of waves that go on."""
     n = int(SPAN_SECONDS * fps) // 2 * 2
-    hop = n // HOP
-    window = np.hanning(n + 1)[:-1]
-    padded = np.concatenate([np.zeros(n), q, np.zeros(n + hop)])
-    starts = np.arange(0, len(padded) - n + 1, hop)
-    spectra = np.fft.rfft(padded[starts[:, None] + np.arange(n)] * window, OVERSAMPLING * n, axis=1)
-    frequency = np.fft.rfftfreq(OVERSAMPLING * n, 1 / fps)
-    out, weight = np.zeros(len(padded)), np.zeros(len(padded))
-    for start, spectrum in zip(starts, spectra, strict=True):
-        kept = np.fft.irfft(spectrum * tooth_gain(np.abs(spectrum) ** 2, frequency, rate, fps), OVERSAMPLING * n)[:n]
-        out[start : start + n] += kept * window
-        weight[start : start + n] += window * window
-    return (out / np.maximum(weight, 1e-6))[n : n + len(q)]
+    hop, window, longer = n // HOP, np.hanning(n + 1)[:-1], OVERSAMPLING * n
+    padded = np.pad(continued(series, n // 2, fps), ((0, 0), (n // 2, n // 2 + hop)))
+    frequency = np.fft.rfftfreq(longer, 1 / fps)
+    out, weight = np.zeros(padded.shape[1]), np.zeros(padded.shape[1])
+    for start in range(0, padded.shape[1] - n + 1, hop):
+        at = slice(start, start + n)
+        out[at] += np.fft.irfft(kept(np.fft.rfft(padded[:, at] * window, longer), frequency), longer)[:n] * window
+        weight[at] += window * window
+    return (out / np.maximum(weight, 1e-6))[n : n + series.shape[1]]
 
 
 def tooth_gain(power: np.ndarray, frequency: np.ndarray, rate: float, fps: float) -> np.ndarray:
