@@ -39,7 +39,7 @@ class RespirationPlan:
     seed: int = 0
     clips: int = 1200
     seconds: float = 6.4
-    steps: int = 9000
+    steps: int = 12000
     learning_rate: float = 3e-3
     device: str = "cpu"
     bf16: bool = False
