@@ -189,6 +189,11 @@ def host(ops: Any, count: int = 1024, rounds: int = 3) -> Iterator[dict[str, Any
     method = fastmag.Pulse(provider="cuda")
     calls = {"overlapped": lambda: fastmag.magnify(frames, method=method, fps=30, backend="cuda")}
     yield _rate("coherent form", calls, count, 2)
+    import cupy
+
+    there = cupy.asarray(frames)
+    calls = {"in device memory": lambda: fastmag.magnify(there, method=method, fps=30, backend="cuda")}
+    yield _rate("coherent form, frames in device memory", calls, count, 2)
 
 
 def _rate(name: str, calls: Calls, count: int, rounds: int) -> dict[str, Any]:

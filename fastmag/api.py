@@ -19,12 +19,13 @@ from fastmag.params import EvmColor, EvmMotion, Params, PhaseEvm, Pulse, Respira
 from fastmag.passes import Outcome
 from fastmag.presets import method as method_of
 from fastmag.progress import Stages
-from fastmag.sources import ArraySink, ArraySource, FileSource, like, to_numpy
+from fastmag.sources import ArraySink, ArraySource, FileSource, like, on_device, on_gpu, to_numpy
 from fastmag.video.media import check_fps
 from fastmag.vitals import WORDS, Measurement, measure_pulse, measure_respiration
 
 # Gradients a frame in the coherent form: y is read twice or so, at half a gradient each, and every third frame's slope.
 COHERENT_GRADIENTS = 1.2
+RESIDENT = (Pulse, EvmColor, VamColor)  # methods whose frames never leave the memory of a GPU where they are in it
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def magnify(
     if not _is_path(source):
         if destination is not None:
             raise InputError("an array comes back as an array: leave destination out, or pass a path as source")
-        frames = ArraySource(to_numpy(source), _array_fps(fps), params.roi)
+        stays = isinstance(params, RESIDENT) and hasattr(ops, "Lanes") and on_gpu(source)
+        frames = ArraySource(on_device(source) if stays else to_numpy(source), _array_fps(fps), params.roi)
         changed = ArraySink(frames)
         with Stages(progress) as stages:
             outcome = run(frames, changed, params, ops, stages)

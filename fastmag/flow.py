@@ -73,7 +73,8 @@ def through(ops: Ops, work: Work, items: Iterable[Item], kept: Kept, keep: bool 
 
     arrays: (h, w) or (h, w, C), of the same shapes and types in all items. On a GPU `work` is given blocks of them,
     (n, h, w, C), and answers such blocks; a result there is good until the next one is asked for. What `kept` holds of
-    a frame goes in place of its first arrays; keep: what went up stays there, for the next pass.
+    a frame goes in place of its first arrays; keep: what went up stays there, for the next pass, and results come down
+    to the host. Otherwise results are where the frames are, which may be in device memory.
     Raises InputError where not even one frame fits into device memory, or the device fails.
     """
     if hasattr(ops, "Lanes"):
@@ -109,14 +110,15 @@ class Ring:
         self._lanes, self._work, self._kept, self._keep = lanes, work, kept, keep
         self._free: list[Slot] = []
         self._flying: deque[Flight] = deque()
-        self._size = 0
+        self._size, self._resident = 0, False
 
     def through(self, items: Iterable[Item]) -> Iterator[Item]:
         """As the function."""
         block: list[Item] = []
         try:
             for item in items:
-                self._size = self._size or _frames_of(item[1])
+                if not self._size:
+                    self._size, self._resident = _frames_of(item[1]), self._lanes.holds(item[1][0])
                 block.append(item)
                 if len(block) >= self._size:
                     yield from self._sent(block)
@@ -150,9 +152,12 @@ class Ring:
         slot = self._free.pop() if self._free else Slot(*self._room(part[0][1]))
         slot.there = slot.there or self._room(part[0][1], host=False)[1]
         n, lanes = len(part), self._lanes
+        if self._resident:
+            lanes.follow()  # what the caller still does with its frames, and with results before this block
         up = lanes.copied(None, self._loaded(slot, part))
         results, worked = lanes.worked(up, self._work, [array[:n] for array in slot.there])
-        slot.found = slot.found or [lanes.pinned((self._size, *x.shape[1:]), x.dtype) for x in results]
+        room = lanes.empty if self._resident and not self._keep else lanes.pinned
+        slot.found = slot.found or [room((self._size, *x.shape[1:]), x.dtype) for x in results]
         down = lanes.copied(worked, [(room[:n], x) for room, x in zip(slot.found, results, strict=True)])
         return Flight([frame for frame, _ in part], slot, results, down)
 
@@ -160,9 +165,13 @@ class Ring:
         """What has to be copied to where, once the frames of the host stand in the slot's own room there."""
         copies, held = [], [self._kept.of(frame) if not self._keep else () for frame, _ in part]
         for i, (sent, there) in enumerate(zip(slot.sent, slot.there, strict=True)):
-            for k, (_, arrays) in enumerate(part):
+            flat = [arrays[i][..., None] if arrays[i].ndim == 2 else arrays[i] for _, arrays in part]
+            if self._lanes.holds(flat[0]):
+                copies += [(there[k], self._lanes.whole(array)) for k, array in enumerate(flat)]
+                continue
+            for k, array in enumerate(flat):
                 if i >= len(held[k]):
-                    sent[k] = arrays[i][..., None] if arrays[i].ndim == 2 else arrays[i]
+                    sent[k] = array
             if any(i < len(one) for one in held):
                 copies += [(there[k], one[i] if i < len(one) else sent[k]) for k, one in enumerate(held)]
             else:
@@ -174,7 +183,11 @@ class Ring:
         flight = self._flying.popleft()
         self._lanes.wait(flight.down)
         slot, n = flight.slot, len(flight.frames)
-        if self._keep and self._kept.take(flight.frames, [x[:n] for x in slot.there], self._lanes.memory()):
+        if (
+            self._keep
+            and not self._resident
+            and self._kept.take(flight.frames, [x[:n] for x in slot.there], self._lanes.memory())
+        ):
             slot.there = []
         for k, frame in enumerate(flight.frames):
             yield frame, tuple(room[k][..., 0] if room.shape[-1] == 1 else room[k] for room in slot.found)
@@ -184,7 +197,10 @@ class Ring:
         shapes = [(self._size, *array.shape, *(1,) * (3 - array.ndim)) for array in arrays]
         both = list(zip(shapes, (array.dtype for array in arrays), strict=True))
         there = [self._lanes.empty(shape, dtype) for shape, dtype in both]
-        return [self._lanes.pinned(shape, dtype) for shape, dtype in both] if host else [], there
+        if not host:
+            return [], there
+        needed = [not self._lanes.holds(array) for array in arrays]
+        return [self._lanes.pinned(*one) if need else None for one, need in zip(both, needed, strict=True)], there
 
     def _smaller(self, error: Exception) -> None:
         """After a full device, with nothing under way: give up what is kept, then half the block."""

@@ -66,7 +66,7 @@ class FileSource:
 
 
 class ArraySource:
-    """Frames (T, H, W, 3) uint8 in memory, at a constant rate."""
+    """Frames (T, H, W, 3) uint8 in memory, of the host or, as CuPy's array, of a GPU, at a constant rate."""
 
     def __init__(self, frames: np.ndarray, fps, roi=None):
         frames = check_frames(frames)
@@ -114,7 +114,7 @@ def check_frames(frames: np.ndarray) -> np.ndarray:
         if frames.dtype.kind == "f" and not np.isfinite(frames).all():
             hint = "it holds NaN or infinity: mend these, " + hint
         raise InputError(f"frames must be (T, H, W, 3) uint8; got dtype {frames.dtype}: {hint}")
-    return np.ascontiguousarray(frames)
+    return frames if frames.flags.c_contiguous else frames.copy()
 
 
 def _remedy(shape: tuple[int, ...]) -> str:
@@ -130,6 +130,14 @@ def _remedy(shape: tuple[int, ...]) -> str:
     if len(shape) == 4 and shape[1] == 3:
         return ": put the channels last, frames.transpose(0, 2, 3, 1)"
     return ""
+
+
+def on_device(frames):
+    """Frames in the memory of a GPU as CuPy's array, without a copy."""
+    try:
+        return _cupy().from_dlpack(frames)
+    except (BufferError, RuntimeError, TypeError) as error:
+        raise InputError(f"the array cannot be read on the GPU ({error}): move it to the CPU first") from error
 
 
 def to_numpy(frames):
@@ -154,7 +162,7 @@ def like(result: np.ndarray, example):
 
 def on_gpu(array) -> bool:
     """Whether an array with DLPack is in the memory of an NVIDIA GPU."""
-    return int(array.__dlpack_device__()[0]) in CUDA_MEMORY
+    return hasattr(array, "__dlpack_device__") and int(array.__dlpack_device__()[0]) in CUDA_MEMORY
 
 
 def _cupy():

@@ -12,15 +12,17 @@ import numpy as np
 import on_processor
 import pytest
 import test_kernels as table
+from conftest import beating_frames
 from kernel_rows import ROWS
 from pipelines import METHODS, check_backends_agree
 
-from fastmag import backends, flow, passes
+from fastmag import api, backends, flow, passes
 from fastmag.baselines.level import Level, attenuated
 from fastmag.color import Cells, LitCells, Picture
 from fastmag.kernels import cpu, cuda
 from fastmag.kernels.cuda import _device as device
 from fastmag.kernels.cuda import _jit
+from fastmag.sources import ArraySink, ArraySource
 from fastmag.video.media import Frame
 
 
@@ -76,6 +78,34 @@ def test_blocks_of_planes_equal_frames_one_by_one(view, picture, monkeypatch):
             assert got.shape == want.shape and got.dtype == want.dtype
             apart = np.abs(got.astype(int) - want)
             assert apart.max() <= 1 and (apart > 0).mean() < 2e-3
+
+
+@pytest.mark.parametrize("roi", [None, (5, 9, 33, 44)])
+def test_frames_on_the_device_go_through_both_passes_there(roi, monkeypatch):
+    monkeypatch.setattr(flow, "MOST", 3)
+    frames = np.random.default_rng(8).integers(0, 256, (8, 60, 70, 3), np.uint8)
+    change = np.random.default_rng(9).normal(0, 9, (36, 36, 3)).astype(np.float32)
+    source = ArraySource(device.up(frames), 30, roi)
+    view, sink, here = Cells(source.picture, cuda), ArraySink(source), Cells(source.picture, cpu)
+    for k, (_, row) in enumerate(passes.represented(source.frames(), view)):
+        np.testing.assert_allclose(row, here.represent((frames[k],)), atol=2e-3)
+    for frame in passes.reconstructed(((frame, change) for frame in source.frames()), view):
+        assert isinstance(frame.planes[0], device.Array)
+        sink.write(frame)
+    assert isinstance(sink.array, device.Array)
+    for k, frame in enumerate(frames):
+        assert np.abs(sink.array[k].astype(int) - here.reconstruct((frame,), change)[0]).max() <= 1
+
+
+@pytest.mark.parametrize("method", ["evm-color", "pulse"])
+def test_frames_on_the_device_are_magnified_there(method, monkeypatch):
+    monkeypatch.setattr(api, "on_gpu", lambda x: isinstance(x, device.Array))
+    monkeypatch.setattr(api, "on_device", lambda x: x)
+    frames = beating_frames(100, 30, 48, 60)
+    found = api.magnify(device.up(frames), method=METHODS[method], fps=30, backend="cuda")
+    assert isinstance(found, device.Array)
+    apart = np.abs(api.magnify(frames, method=METHODS[method], fps=30, backend="cpu").astype(int) - found)
+    assert apart.max() <= 2 and (apart > 0).mean() < 0.01
 
 
 LOG: list[str] = []

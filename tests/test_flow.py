@@ -34,7 +34,7 @@ class Lanes:
         self.mood, self.free, self.random = mood, free, np.random.default_rng(1)
         self.streams: dict[str, list] = {"up": [], "work": [], "down": []}
         self.done = dict.fromkeys(self.streams, 0)
-        self.rooms = self.settled = self.waits = 0
+        self.rooms = self.settled = self.waits = self.followed = 0
 
     def room(self, shape, dtype):
         self.rooms += 1
@@ -49,7 +49,7 @@ class Lanes:
     def copied(self, after, pairs):
         for to, source in pairs:
             assert to.flags.c_contiguous and source.flags.c_contiguous and to.shape == source.shape
-            assert isinstance(to, Device) == (after is None)
+            assert isinstance(to, Device) or after is not None, "what goes up goes to the device"
 
         def copy():
             for to, source in pairs:
@@ -67,6 +67,15 @@ class Lanes:
                 to[...] = found
 
         return rooms, self._queue("work", after, run)
+
+    def holds(self, x):
+        return isinstance(x, Device)
+
+    def whole(self, x):
+        return np.ascontiguousarray(x).view(Device)
+
+    def follow(self):
+        self.followed += 1
 
     def wait(self, event):
         self.waits += 1
@@ -271,3 +280,19 @@ def test_a_fault_of_the_source_comes_through():
     with pytest.raises(OSError, match="the file is gone"):
         list(flow.through(backend(lanes), double, breaks(), flow.Kept()))
     assert lanes.settled == 1
+
+
+@pytest.mark.parametrize("mood", ["early", "late", "odd"])
+def test_frames_on_the_device_stay_there(mood):
+    there = [frame.with_planes(tuple(plane.view(Device) for plane in frame.planes)) for frame in frames_of(11)]
+    kept, lanes = flow.Kept(), Lanes(mood)
+    for frame, results in flow.through(backend(lanes), double, items_of(there), kept, keep=True):
+        assert not any(isinstance(x, Device) for x in results), "what is analysed comes down"
+        assert kept.of(frame) == (), "it is there already"
+    lanes = Lanes(mood)
+    found = []
+    for frame, results in flow.through(backend(lanes), double, items_of(there, 3.0), kept):
+        assert all(isinstance(x, Device) for x in results)
+        found.append((frame, tuple(map(np.array, results))))
+    assert check(found, frames_of(11), lambda frame: 3.0 + frame.time) == 11
+    assert lanes.followed == 3, "every block waits for what the caller does on its own stream"

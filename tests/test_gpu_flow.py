@@ -98,6 +98,22 @@ def test_little_memory_means_smaller_blocks(cuda):
         pool.set_limit(size=0)
 
 
+@pytest.mark.parametrize("method", ["pulse", "evm-color"])
+def test_frames_in_device_memory_are_magnified_there(cuda, method):
+    pytest.importorskip("av", reason="pipelines need PyAV")
+    import cupy
+    from conftest import beating_frames
+
+    import fastmag
+
+    params = {"pulse": fastmag.Pulse(provider="cpu"), "evm-color": fastmag.EvmColor(passband=(1.0, 3.0))}[method]
+    frames = beating_frames(100, 30, 240, 320)
+    found = fastmag.magnify(cupy.asarray(frames), method=params, fps=30, backend="cuda")
+    assert isinstance(found, cupy.ndarray)
+    apart = np.abs(fastmag.magnify(frames, method=params, fps=30, backend="cpu").astype(int) - cupy.asnumpy(found))
+    assert (frames != cupy.asnumpy(found)).any() and apart.max() <= 2 and (apart > 0).mean() < 0.01
+
+
 def breaks_the_card(_: int) -> str:
     """What is said after another's kernel has written where it must not: the card is lost to this process."""
     from numba import cuda as numba_cuda

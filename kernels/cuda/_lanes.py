@@ -30,6 +30,22 @@ class Lanes:
     here = staticmethod(device.down)  # a copy on the host; waits for it
 
     @staticmethod
+    def holds(x: Any) -> bool:
+        """Whether an array is in device memory."""
+        return isinstance(x, device.Array)
+
+    @staticmethod
+    def whole(x: Any) -> Any:
+        """A device array, contiguous, in the order of the current stream."""
+        return reading(x, x.dtype)
+
+    def follow(self) -> None:
+        """Have copies wait for what the caller has queued on its own stream until now."""
+        if not device.SIMULATED:
+            for stream in (self._up, self._down):
+                stream.wait_event(device.xp.cuda.get_current_stream().record())
+
+    @staticmethod
     def pinned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
         """Room on the host that copies need no detour for."""
         if device.SIMULATED:
