@@ -137,12 +137,24 @@ def test_blocks_do_not_change_the_result(temporal, monkeypatch):
     np.testing.assert_array_equal(fastmag.magnify(frames, method=params, fps=30), whole)
 
 
-def test_a_spool_on_disk_does_not_change_the_result(monkeypatch):
+@pytest.mark.parametrize(
+    "params",
+    [
+        fastmag.Riesz(temporal="ideal", passband=(2, 4)),
+        fastmag.PhaseEvm(passband=(2, 4)),
+        fastmag.EvmMotion(temporal="ideal", passband=(2, 4)),
+        fastmag.VamMotion(frequency=3),
+        fastmag.VamColor(frequency=3, level=2),
+    ],
+    ids=lambda params: type(params).__name__,
+)
+def test_a_spool_on_disk_does_not_change_the_result(params, monkeypatch):
     frames = moved(wave(40, 3.0, 0.1), slope=0.2)
-    params = fastmag.Riesz(temporal="ideal", passband=(2, 4))
     whole = fastmag.magnify(frames, method=params, fps=30)
     monkeypatch.setattr("fastmag.passes.Spool", functools.partial(Spool, budget=1000))
+    monkeypatch.setattr("fastmag.columns.BLOCK_BYTES", 4000)
     np.testing.assert_array_equal(fastmag.magnify(frames, method=params, fps=30), whole)
+    assert (whole != frames).any()
 
 
 def test_a_real_breath_grows(real_clip):
