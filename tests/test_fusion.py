@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fastmag.coherent import amplitude, fusion
+from fastmag.coherent import amplitude, fusion, regression
 from fastmag.coherent.wave import filtered, mean_rate
 from fastmag.kernels import cpu
 
@@ -106,3 +106,14 @@ def test_least_noise_is_the_minimum_variance_of_independent_noises():
 )
 def test_a_pulse_is_present_where_cells_follow_the_network(agrees, z, rate, expected):
     assert amplitude.presence(agrees, z, rate, BAND) == pytest.approx(expected, abs=0.01)
+
+
+def test_an_instrument_takes_out_the_noise_that_p_shares_with_the_skin():
+    """p that took half of the noise of the skin is followed too well; another witness tells the true size."""
+    rng = np.random.default_rng(11)
+    wave = IN_BAND(heart(rng, seconds=60.0))
+    noise, other = (IN_BAND(in_the_pulse_range(rng, len(wave), 2.0)) for _ in range(2))
+    p, witness, weight = wave + 0.5 * noise, wave + other, np.ones(len(wave))
+    signal = 0.003 * (wave + noise)[:, None] * regression.V
+    too_large, right = (amplitude.regress(signal, weight, p, FPS, by)[0][1] / 0.003 for by in (None, witness))
+    assert too_large > 1.15 > 1.08 > right > 0.92

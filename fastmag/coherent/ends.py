@@ -36,7 +36,7 @@ def foretold(series: np.ndarray, count: int, order: int) -> np.ndarray:
 def continued(series: np.ndarray, count: int, fps: float) -> np.ndarray:
     """Waves (K, T) of zero mean with `count` samples more at either end: (K, T + 2 count); nothing but zeros is added
     where they are too short to be foretold."""
-    order, unsure = int(PAST_SECONDS * fps), int(UNSURE_SECONDS * fps)
+    order, unsure = round(PAST_SECONDS * fps), round(UNSURE_SECONDS * fps)
     sure = series[:, unsure : series.shape[1] - unsure]
     if sure.shape[1] <= 2 * order:
         return np.pad(series, ((0, 0), (count, count)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from fastmag.evaluation.cases import ALPHA, SIMILAR_HZ, Case
@@ -13,7 +13,7 @@ from fastmag.evaluation.metrics import Similar, luma
 from fastmag.evaluation.rows import Flat
 from fastmag.evaluation.sums import Sums
 
-NOTHING_READ = Reading(*(float("nan"),) * 6)
+NOTHING_READ = Reading(*(float("nan"),) * len(fields(Reading)))
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Row(Flat):
         if self.pulse:
             text = f"{figures.above_nothing:+.1f} dB, gain {figures.gain:.1f}, {text}"
         if self.pulse and reading.rate_error == reading.rate_error:
-            text = f"r {reading.y_correlation:.3f}, rate off by {reading.rate_error:.2f}, {text}"
+            alike = f"r {reading.y_correlation:.3f}, {reading.wave_correlation:.3f}"
+            text = f"{alike}, rate off by {reading.rate_error:.2f}, {text}"
         return text
 
 

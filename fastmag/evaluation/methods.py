@@ -31,10 +31,12 @@ USES_Y = ("oracle", "deepmag")
 
 @dataclass(frozen=True)
 class Reading:
-    """What the network read: y_correlation of y with the true dp/dt; rate_bpm and rate_error in beats a minute, the
-    error NaN without a pulse; presence and confidence in [0, 1]; z: see coherent.amplitude."""
+    """What was read: y_correlation of the network's y, frame by frame, with the true dp/dt; wave_correlation, with the
+    same, of the derivative of the wave that is magnified, in which y is one of three witnesses; rate_bpm and rate_error
+    in beats a minute, the error NaN without a pulse; presence and confidence in [0, 1]; z: see coherent.amplitude."""
 
     y_correlation: float
+    wave_correlation: float
     rate_bpm: float
     rate_error: float
     presence: float
@@ -83,13 +85,12 @@ class Scene:
         """What the network read, against the truth."""
         case, fps, passband = self.case, self.series[2], self.params.passband
         first = self.coherent[1][0].found
-        rate, error, correlation = 60 * mean_rate(self.p, fps, passband), float("nan"), float("nan")
+        rate, error, alike = 60 * mean_rate(self.p, fps, passband), float("nan"), [float("nan")] * 2
         if case.pulse:
             truth = resample(case.p, np.arange(len(case.p)) / case.fps, self.series[1])
-            y = self.y()
             error = abs(rate - 60 * mean_rate(truth, fps, passband))
-            correlation = float(np.corrcoef(y, np.diff(truth)[: len(y)])[0, 1])
-        return Reading(correlation, rate, error, float(first.presence), float(first.wave.confidence), float(first.z))
+            alike = [float(np.corrcoef(s, np.diff(truth)[: len(s)])[0, 1]) for s in (self.y(), np.diff(self.p))]
+        return Reading(*alike, rate, error, float(first.presence), float(first.wave.confidence), float(first.z))
 
     def player(self, method: str) -> Player:
         """Judged frames by a method's name. Raises InputError for a name that does not exist."""

@@ -85,8 +85,10 @@ def reading(rows: Sequence[Row]) -> str:
     lines = []
     for task, _, of in groups([row for row in rows if row.method == "deepmag"]):
         lines.append((task, len(of), mean_worst(of, "y_correlation", np.min, ".3f"),
+                      mean_worst(of, "wave_correlation", np.min, ".3f"),
                       mean_worst(of, "rate_error", np.max)))  # fmt: skip
-    head = ("task", "clips", "r(y, dp/dt), mean / lowest", "rate error in bpm, mean / worst")
+    head = ("task", "clips", "r(y, dp/dt), mean / lowest", "r(derivative of the wave, dp/dt)",
+            "rate error in bpm, mean / worst")  # fmt: skip
     return markdown(head, lines) if lines else ""
 
 
@@ -137,7 +139,7 @@ def table_2(rows: Sequence[Row]) -> str:
 def report(rows: Sequence[Row]) -> str:
     """All tables of a run, each under its question."""
     parts = [
-        ("Reading: the network's y and rate against the truth", reading(rows)),
+        ("Reading: the network's y, the wave that is magnified, and its rate against the truth", reading(rows)),
         ("Magnifying: against the true magnified clip (alpha 10)", magnifying(rows) if groups(rows) else ""),
         ("Leaving alone: clips without a pulse", still(rows)),
         ("The paper's Table 1: PSNR (dB) and SSIM to the unmagnified frames, which reward doing nothing",
