@@ -85,11 +85,13 @@ class Scene:
         """What the network read, against the truth."""
         case, fps, passband = self.case, self.series[2], self.params.passband
         first = self.coherent[1][0].found
-        rate, error, alike = 60 * mean_rate(self.p, fps, passband), float("nan"), [float("nan")] * 2
+        nan = float("nan")
+        rate, error, alike = 60 * mean_rate(self.p, fps, passband), nan, (nan, nan)
         if case.pulse:
             truth = resample(case.p, np.arange(len(case.p)) / case.fps, self.series[1])
             error = abs(rate - 60 * mean_rate(truth, fps, passband))
-            alike = [float(np.corrcoef(s, np.diff(truth)[: len(s)])[0, 1]) for s in (self.y(), np.diff(self.p))]
+            y, slope = self.y(), np.diff(truth)
+            alike = alike_of(y, slope[: len(y)]), alike_of(np.diff(self.p), slope)
         return Reading(*alike, rate, error, float(first.presence), float(first.wave.confidence), float(first.z))
 
     def player(self, method: str) -> Player:
@@ -121,6 +123,11 @@ class Scene:
         changes = self._at_judged(change.read(0, len(change)))
         frames, judged = self.case.frames, self.case.judged
         return lambda i: cells.reconstruct((frames[judged[i]],), changes[i])[0]
+
+
+def alike_of(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's correlation of two series (T,)."""
+    return float(np.corrcoef(a, b)[0, 1])
 
 
 def strength_of(method: str) -> float:
