@@ -161,7 +161,10 @@ def test_graphs_find_what_the_steps_find(cuda, network, how):
     from fastmag.providers.cuda import Cuda, DeviceGradient, Recorded
 
     plain = DeviceGradient(Cuda(network, "fp32"))
-    xs = [cupy.random.default_rng(k).standard_normal((64, 3, 36, 36), np.float32) * np.float32(3e-3) for k in (1, 2)]
+    xs = [
+        cupy.asarray(np.random.default_rng(k).standard_normal((64, 3, 36, 36), np.float32) * np.float32(3e-3))
+        for k in (1, 2)
+    ]
     climb = partial(ascend, gradient=plain, ops=cuda, **STEP)
     if how == "recorded":
         other = Recorded(climb, xs[0])
