@@ -49,7 +49,8 @@ in the clip is taken out of it (`fastmag/motion/reading.py`); the sign is each c
 | data | {clips} rendered clips of {seconds:g} s, tasks A-D and free motion; 45 % of them seen from anywhere, with \
 arms and things that rock, 40 % through H.264, 12 % without breath; one in ten held out; seed {seed} |
 | training | {steps} steps of 24 clips, AdamW {rate:g}, loss 1 - abs r (half of y, half of the wave) + 0.2 MSE, taken \
-behind the reading of least power, running mean of weights, torch {torch} |
+behind the reading of least power, running mean of weights, the mean of those after two thirds and all of the steps, \
+torch {torch} |
 | command | `fastmag train respiration OUT --seed {seed} --clips {clips} --seconds {seconds:g} --steps {steps}{bf16}` |
 | gradient against torch | {parity} |
 

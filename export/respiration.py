@@ -23,6 +23,7 @@ from fastmag.progress import Progress
 
 BATCH = 24  # clips in a batch
 TURNED = {"hard": (0.3, 0.3), "plain": (0.08, 0.08)}  # of windows are turned upside down, are laid on their side
+EARLY = 2 / 3  # of the steps: the last ones are best on rendered people, and worse on a real one
 SIGNED = 0.25  # of the training: one sign for all that moves up or to the right; later any sign, clip by clip
 PASSBAND = (0.16, 0.5)  # hertz in which a breath is judged
 LEARNT = (0.1, 0.7)  # hertz in which a wave is compared while training: clips are too short for more
@@ -168,4 +169,4 @@ def scores(network: RespirationNet, clips: Sequence[BreathFile], device: str) ->
     return {kind: round(float(np.mean(values)), 4) for kind, values in sorted(by_kind.items())}
 
 
-RESPIRATION = Recipe(RespirationNet, windows, loss_of, scores)
+RESPIRATION = Recipe(RespirationNet, windows, loss_of, scores, EARLY)

@@ -105,7 +105,8 @@ def shown(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     parts = []
     for start in range(0, len(small) - 1, BATCH):
-        parts.append(reading.places(reading.looked(small[start : start + BATCH + 1], 1.0, cpu)))
+        maps = reading.halved(reading.looked(small[start : start + BATCH + 1], 1.0, cpu))
+        parts.append((reading.places(maps), maps[:, 2:]))
     moved, texture = (np.concatenate(part).astype(np.float16) for part in zip(*parts, strict=True))
     return moved, texture
 

@@ -65,12 +65,14 @@ class Plan:
 class Recipe:
     """What is trained, and how: network() makes it; windows(clips, plan, step) -> x, y; loss(guess, y, share of the
     steps that are done), where guess and y have the shape of y; scores(network, clips, device) -> what the learning
-    curve shows. Clips say whether they are `held_out`."""
+    curve shows. Clips say whether they are `held_out`. early: after this share of the steps the network is kept, and
+    what comes out is the mean of that and of the last one; 0 for the last one alone."""
 
     network: Callable[[], nn.Module]
     windows: Callable[..., tuple[torch.Tensor, torch.Tensor]]
     loss: Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
     scores: Callable[..., dict[str, float]]
+    early: float = 0.0
 
 
 def device_there(device: str) -> None:
@@ -159,10 +161,21 @@ def learn(out: Path, plan: Any, clips: Sequence, progress, recipe: Recipe) -> An
                 for a, b in zip(mean.parameters(), network.parameters(), strict=True):
                     a.lerp_(b, 1 - keep)
             bar.step()
+            if step + 1 == round(recipe.early * plan.steps):
+                torch.save(mean.state_dict(), out / "early.pt")
             if (step + 1) % REPORT == 0 or step + 1 == plan.steps:
                 note(out, step + 1, loss, recipe.scores(mean, clips, plan.device))
                 store(out / "checkpoint.pt", step + 1, network, mean, optimizer)
-    return mean.eval().cpu()
+    return blended(out / "early.pt", mean).eval().cpu()
+
+
+@torch.no_grad()
+def blended(early: Path, network: nn.Module) -> nn.Module:
+    """The network, as the mean of what it is and was, if what it was has been kept."""
+    if early.exists():
+        for name, was in torch.load(early, weights_only=True).items():
+            network.state_dict()[name].lerp_(was, 0.5)
+    return network
 
 
 def update(network, optimizer, recipe: Recipe, plan: Any, step: int, x: torch.Tensor, y: torch.Tensor) -> float:

@@ -26,8 +26,8 @@ from fastmag.motion.wave import rhythm
 from fastmag.ops import Ops
 from fastmag.passes import silent
 
-LOADINGS = (0.3, 0.1, 0.03, 0.01, 0.003)  # of the power of all motion: below, what moves counts as noise
-USUAL = 2  # of them: y of the others is brought to its scale
+LOADINGS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # of the power of all motion: below, what moves counts as noise
+USUAL = 3  # of them: y of the others is brought to its scale
 ENOUGH = 2.0  # texture from which on a place counts whole
 PLACES = 32  # places on a side whose velocities are compared
 SECTION, OVERLAP = 300, 100  # frames that are calmed together, and that two sections share: 30 s and 10 s
@@ -47,22 +47,33 @@ def read(
 
     frames(start, stop) gives some (stop - start, 123, 123).
     """
-    rate = fps / phase.ANALYSIS_FPS
-    y = np.zeros(count - 1)
-    first, fields, at = np.empty(count - 1), np.empty((0, 2 * PLACES * PLACES), np.float32), 0
+    y, rate = np.zeros(count - 1), fps / phase.ANALYSIS_FPS
+    maps, at = np.empty((0, 4, *(side // 2 for side in phase.SHAPE[1:])), np.float32), 0
     for start, stop in sections(count - 1):
-        fields = fields[start - at :]
-        parts, at = [fields], start
-        done = start + len(fields)
+        parts, done = [maps[start - at :]], at + len(maps)
         for low in range(done, stop, BATCH):
             high = min(low + BATCH, stop)
-            shown = looked(frames(low, high + 1), rate, ops)
-            first[low:high] = network.predict(shown)
-            parts.append(field(shown))
+            parts.append(halved(looked(frames(low, high + 1), rate, ops)))
             progress("read", high, count - 1)
-        fields = np.concatenate(parts)
-        fade(y, steadiest(calmed(first[start:stop], fields), fps, passband, ops), start, stop)
+        maps, at = np.concatenate(parts), start
+        fade(y, steadiest(calmed(*first(maps, network)), fps, passband, ops), start, stop)
     return y
+
+
+def first(maps: np.ndarray, network) -> tuple[np.ndarray, np.ndarray]:
+    """The first reading (T,) of a section and its fields (T, 2048), of what the network takes, halved (T, 4, 64, 64).
+
+    Both see the texture that the section has on average: the network decides by texture what counts, and what passes in
+    front of the body is not to change that from frame to frame.
+    """
+    texture = maps[:, 2:].mean(0)
+    z, fields = [], []
+    for start in range(0, len(maps), BATCH):
+        moved = maps[start : start + BATCH, :2]
+        shown = np.concatenate([moved, np.broadcast_to(texture, moved.shape)], axis=1)
+        z.append(network.predict(shown.repeat(2, -1).repeat(2, -2)))
+        fields.append(field(shown))
+    return np.concatenate(z), np.concatenate(fields)
 
 
 def looked(small: np.ndarray, rate: float, ops: Ops) -> np.ndarray:
@@ -71,20 +82,19 @@ def looked(small: np.ndarray, rate: float, ops: Ops) -> np.ndarray:
     return seen(x * np.float32(rate), through, ops)
 
 
-def field(shown: np.ndarray) -> np.ndarray:
-    """What a frame shows of motion (B, 2048): the velocities of 32 x 32 places, weighted by the root of texture."""
-    moved, texture = places(shown)
-    weight = np.sqrt(halved(np.minimum(texture.mean(1, keepdims=True), np.float32(ENOUGH))))
-    return (moved * weight).reshape(len(shown), -1)
+def field(maps: np.ndarray) -> np.ndarray:
+    """What frames (B, 4, 64, 64) show of motion (B, 2048): the velocities of 32 x 32 places, weighted by the root of
+    texture."""
+    weight = np.sqrt(halved(np.minimum(maps[:, 2:].mean(1, keepdims=True), np.float32(ENOUGH))))
+    return (places(maps) * weight).reshape(len(maps), -1)
 
 
-def places(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of what the network takes (B, 4, 128, 128): the velocities (B, 2, 32, 32) of places, means weighted by texture,
-    in UNITs; and the texture (B, 2, 64, 64)."""
-    maps = halved(shown)
-    moved, texture = np.clip(maps[:, :2], -FASTEST, FASTEST), maps[:, 2:]
-    weight = np.sqrt(texture.sum(1, keepdims=True) ** 2 + np.float32(LEAST_TEXTURE**2))
-    return halved(moved * weight) / halved(weight), texture
+def places(maps: np.ndarray) -> np.ndarray:
+    """The velocities (B, 2, 32, 32) of places, in UNITs, means weighted by texture, of what the network takes, halved
+    (B, 4, 64, 64)."""
+    moved = np.clip(maps[:, :2], -FASTEST, FASTEST)
+    weight = np.sqrt(maps[:, 2:].sum(1, keepdims=True) ** 2 + np.float32(LEAST_TEXTURE**2))
+    return halved(moved * weight) / halved(weight)
 
 
 def halved(maps: np.ndarray) -> np.ndarray:
