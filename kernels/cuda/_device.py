@@ -77,8 +77,9 @@ def handle(x: Any) -> Any:
 
 
 def stream() -> Any:
-    """CuPy's current stream, as Numba takes it."""
-    return 0 if SIMULATED else _stream(xp.cuda.get_current_stream().ptr)
+    """CuPy's current stream, as Numba takes it; 0 is the default one for both."""
+    pointer = 0 if SIMULATED else xp.cuda.get_current_stream().ptr
+    return _stream(pointer) if pointer else 0
 
 
 @lru_cache(maxsize=16)
