@@ -105,3 +105,21 @@ def test_a_clip_is_read_in_one_go_or_in_sections(monkeypatch):
     np.testing.assert_allclose(parts[:10], read_at_once(shown[:16])[:10], rtol=1e-3, atol=1e-5)
     assert np.corrcoef(parts, whole)[0, 1] > 0.8
     assert shown.shape[1:] == phase.SHAPE
+
+
+def test_the_network_sees_the_mean_texture_of_a_section():
+    maps = np.random.default_rng(2).uniform(0, 3, (40, 4, 64, 64)).astype(np.float32)
+    seen = []
+
+    class Sees(Sum):
+        def predict(self, x):
+            seen.append(x)
+            return super().predict(x)
+
+    z, fields = reading.first(maps, Sees())
+    shown = np.concatenate(seen)
+    assert shown.shape == (40, *phase.SHAPE) and z.shape == (40,) and fields.shape == (40, 2048)
+    np.testing.assert_allclose(shown[7, 2:, ::2, 1::2], maps[:, 2:].mean(0), rtol=1e-5)
+    np.testing.assert_array_equal(reading.halved(shown)[:, :2], maps[:, :2])
+    same = reading.first(np.concatenate([maps[:, :2], maps[::-1, 2:]], axis=1), Sum())
+    np.testing.assert_allclose(same[1], fields, rtol=1e-4, atol=1e-5)  # in whatever order the textures come
