@@ -1,6 +1,7 @@
 """The coherent form for colour: agreement with y over time decides how much, |dy/dX| decides where.
 
 wave.py        y -> p, the pulse wave (adaptive comb)
+ends.py        a wave goes on beyond both ends of a clip
 seed.py        |dy/dX| -> where to start
 skin.py        the seed -> colours of skin in this clip -> a map
 sway.py        the head's own small motion, found and taken out

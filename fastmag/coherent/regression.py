@@ -13,7 +13,7 @@ FIT_SECONDS, COVARIANCE_SECONDS = 6.0, 4.0
 QUANTISATION = 0.12  # grey levels: noise of a cell mean from 8-bit rounding and the sensor
 INDEPENDENT = 0.12  # independent samples per frame of an in-band series, over smoothed cells
 LIMITS = (0.3, 2.0)  # of the ratio to the map
-NODDING = 0.75  # of what a regression knows, taken from it: a head that nods with the heart misleads it, however sure
+NODDING = 0.4  # of what a regression knows, taken from it: a head that nods with the heart misleads it, however sure
 FLOOR = np.float32(1e-8)  # of a variance that remains: far below that of rounding
 MARGIN = 1.2  # of explained power, for another map to be preferred
 FAINTEST = 3e-4  # relative amplitude below which the regression only adds noise
@@ -101,7 +101,7 @@ def likelier(maps, evidence: Evidence, p_band: np.ndarray) -> np.ndarray:
 
 
 def refine(cells: np.ndarray, evidence: Evidence, p_band: np.ndarray, ops: Ops) -> np.ndarray:
-    """The map (T, h, w) times clip((n/a + k) / (d + k), 0.3, 2), k = 3/a^2 + 0.75 d: the regression over the whole
+    """The map (T, h, w) times clip((n/a + k) / (d + k), 0.3, 2), k = 3/a^2 + 0.4 d: the regression over the whole
     section, shrunk to the map, where it is noisy and everywhere a little."""
     p = p_band.astype(np.float32)[:, None, None]
     q, pi = evidence.combined, evidence.precision
