@@ -48,10 +48,10 @@ class Kept:
         self._there: dict[float, tuple] = {}
         self._left: int | None = None
 
-    def take(self, frames: list[Frame], there: list[Any], free: int) -> bool:
-        """Keep the arrays (n, ...) of n frames; False where they do not fit into a share of `free` bytes."""
+    def take(self, frames: list[Frame], there: list[Any], free: Callable[[], int]) -> bool:
+        """Keep the arrays (n, ...) of n frames; False where they do not fit into a share of the free bytes at first."""
         if self._left is None:
-            self._left = free // SHARE
+            self._left = free() // SHARE
         self._left -= sum(array.nbytes for array in there)
         if self._left < 0:
             return False
@@ -95,10 +95,11 @@ class Slot:
 
 @dataclass
 class Flight:
-    """A block under way; its results on the device are held until they are down."""
+    """A block under way; what goes up and the results on the device are held until the results are down."""
 
     frames: list[Frame]
     slot: Slot
+    copies: list[tuple[Any, Any]]
     results: list[Any]
     down: Any
 
@@ -151,15 +152,15 @@ class Ring:
     def _launched(self, part: list[Item]) -> Flight:
         slot = self._free.pop() if self._free else Slot(*self._room(part[0][1]))
         slot.there = slot.there or self._room(part[0][1], host=False)[1]
-        n, lanes = len(part), self._lanes
+        n, lanes, copies = len(part), self._lanes, self._loaded(slot, part)
         if self._resident:
-            lanes.follow()  # what the caller still does with its frames, and with results before this block
-        up = lanes.copied(None, self._loaded(slot, part))
+            lanes.follow()  # what the caller's stream still does with these frames, and with the results before them
+        up = lanes.copied(None, copies)
         results, worked = lanes.worked(up, self._work, [array[:n] for array in slot.there])
         room = lanes.empty if self._resident and not self._keep else lanes.pinned
         slot.found = slot.found or [room((self._size, *x.shape[1:]), x.dtype) for x in results]
         down = lanes.copied(worked, [(room[:n], x) for room, x in zip(slot.found, results, strict=True)])
-        return Flight([frame for frame, _ in part], slot, results, down)
+        return Flight([frame for frame, _ in part], slot, copies, results, down)
 
     def _loaded(self, slot: Slot, part: list[Item]) -> list[tuple[Any, Any]]:
         """What has to be copied to where, once the frames of the host stand in the slot's own room there."""
@@ -183,11 +184,8 @@ class Ring:
         flight = self._flying.popleft()
         self._lanes.wait(flight.down)
         slot, n = flight.slot, len(flight.frames)
-        if (
-            self._keep
-            and not self._resident
-            and self._kept.take(flight.frames, [x[:n] for x in slot.there], self._lanes.memory())
-        ):
+        keep = self._keep and not self._resident
+        if keep and self._kept.take(flight.frames, [x[:n] for x in slot.there], self._lanes.memory):
             slot.there = []
         for k, frame in enumerate(flight.frames):
             yield frame, tuple(room[k][..., 0] if room.shape[-1] == 1 else room[k] for room in slot.found)

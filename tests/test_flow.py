@@ -21,8 +21,7 @@ class Event:
         self.stream, self.at = stream, len(stream)
 
 
-class Lost(Exception):
-    """The error of a device that failed."""
+Lost = type("Lost", (Exception,), {})  # the error of a device that failed
 
 
 class Lanes:
@@ -34,7 +33,7 @@ class Lanes:
         self.mood, self.free, self.random = mood, free, np.random.default_rng(1)
         self.streams: dict[str, list] = {"up": [], "work": [], "down": []}
         self.done = dict.fromkeys(self.streams, 0)
-        self.rooms = self.settled = self.waits = self.followed = 0
+        self.rooms = self.settled = self.waits = self.followed = self.wholes = 0
 
     def room(self, shape, dtype):
         self.rooms += 1
@@ -72,10 +71,14 @@ class Lanes:
         return isinstance(x, Device)
 
     def whole(self, x):
+        self.wholes += 1
         return np.ascontiguousarray(x).view(Device)
 
     def follow(self):
         self.followed += 1
+        assert self.wholes == min(8 * self.followed, 22), (
+            "what the caller's stream does for this block is queued before"
+        )
 
     def wait(self, event):
         self.waits += 1
@@ -290,9 +293,8 @@ def test_frames_on_the_device_stay_there(mood):
         assert not any(isinstance(x, Device) for x in results), "what is analysed comes down"
         assert kept.of(frame) == (), "it is there already"
     lanes = Lanes(mood)
-    found = []
-    for frame, results in flow.through(backend(lanes), double, items_of(there, 3.0), kept):
-        assert all(isinstance(x, Device) for x in results)
-        found.append((frame, tuple(map(np.array, results))))
-    assert check(found, frames_of(11), lambda frame: 3.0 + frame.time) == 11
-    assert lanes.followed == 3, "every block waits for what the caller does on its own stream"
+    through = flow.through(backend(lanes), double, items_of(there, 3.0), kept)
+    found = [(frame, tuple(map(np.array, results)), {type(x) for x in results}) for frame, results in through]
+    assert all(kinds == {Device} for *_, kinds in found)
+    assert check([pair for *pair, _ in found], frames_of(11), lambda frame: 3.0 + frame.time) == 11
+    assert lanes.followed == 3 and lanes.wholes == 11 * 2, "after a frame was made whole on the caller's stream"
