@@ -21,7 +21,7 @@ from fastmag.temporal import check_passband
 
 SECTION_SECONDS, OVERLAP_SECONDS = 30.0, 10.0  # a long clip is estimated in spans that fade into each other
 BATCH = 32  # frames whose phases are looked at together
-MAP_STRIDE = 3  # frames from one |dy/dX| to the next
+MAP_STRIDE = 20  # frames from one look to the next: it hardly changes
 
 
 @dataclass(frozen=True)
@@ -99,42 +99,37 @@ def velocity(spool: Spool, fps: float, passband, network, ops: Ops, progress=pas
 
 
 def observe(spool: Spool, start: int, stop: int, fps: float, network, ops: Ops) -> agreement.Motion:
-    """The motion from frame `start` to before frame `stop`, and where the network looks at every third frame."""
+    """The motion from frame `start` to before frame `stop`, and where the network looks, the mean of some frames."""
     rate, count = np.float32(fps / phase.ANALYSIS_FPS), stop - start - 1
-    moved, power = np.empty((count, 2, *phase.SHAPE[1:]), np.float32), np.empty((count, *phase.SHAPE[1:]), np.float32)
-    marked, shares = np.arange(0, count, MAP_STRIDE), []
+    moved, power = np.empty((count, 2, *phase.SHAPE[1:]), np.float32), np.zeros(phase.SHAPE[1:], np.float32)
+    looks, marked = [], np.arange(0, count, MAP_STRIDE)
     for low, high in batches(count):
         subbands = phase.analyse(spool.read(start + low, start + high + 1), ops)
-        moved[low:high], power[low:high] = flow(subbands, ops)
+        moved[low:high], energy = flow(subbands, ops)
+        power += energy.sum(axis=0) / count
         for row in marked[(marked >= low) & (marked < high)] - low:
             x, through = lens.look(subbands[row : row + 2], ops)
-            slope = lens.back(network(lens.seen(x * rate, through, ops)), x * rate, through, ops)
-            shares.append(ops.ascend_step(np.zeros_like(slope), slope, 1.0, "coherent").mean(axis=1))
-    return agreement.Motion(moved, power, np.concatenate(shares), marked)
+            looks.append(network(lens.seen(x * rate, through, ops))[0, :2] / lens.UNIT)
+    return agreement.Motion(moved, power, np.mean(looks, axis=0))
 
 
 def coherent_pieces(
     spool: Spool, grid: np.ndarray, fps: float, y: np.ndarray, found: Breath, params: Respiration, network, ops: Ops,
     sections: list[Section],
 ) -> Iterator[Piece]:  # fmt: skip
-    """Fields of the coherent form, section after section, each appended to `sections` when it is done."""
-    spans, faded = deepmag.sections_of(len(spool), fps, SECTION_SECONDS, OVERLAP_SECONDS), None
-    step = fps / agreement.KNOTS_PER_SECOND
+    """The field of each section, which fades into the next one's while both last; each is appended to `sections`."""
+    spans, before = deepmag.sections_of(len(spool), fps, SECTION_SECONDS, OVERLAP_SECONDS), None
     for k, (start, stop) in enumerate(spans):
-        motion = observe(spool, start, stop, fps, network, ops)
-        knots = np.arange(np.ceil(start / step), np.floor((stop - 1) / step) + 1) * step
-        inside = slice(start, stop - 1)
-        maps, presence = agreement.fields_at(
-            knots - start - 0.5, motion, found, inside, params.passband, fps, params.sure, ops
+        inside, last = slice(start, stop - 1), k + 1 == len(spans)
+        body = agreement.Agreement(
+            observe(spool, start, stop, fps, network, ops), found.velocity[inside], params.passband, fps, ops
         )
-        del motion
-        if faded is not None:
-            share = np.linspace(0, 1, len(faded), dtype=np.float32).reshape(-1, 1, 1, 1)
-            maps[: len(faded)] = faded * (1 - share) + maps[: len(faded)] * share
-        keep = len(knots)
-        if k + 1 < len(spans):
-            keep = int(np.searchsorted(knots, np.ceil(spans[k + 1][0] / step) * step - 1e-6))
-        faded = maps[keep:]
-        times = np.interp(knots[: keep + 1], np.arange(len(grid)), grid)
-        sections.append(Section(start, stop, y[inside], found.wave[start:stop], found.rate_hz, presence))
-        yield Piece(times, maps[: keep + 1])
+        wave = found.wave[start:stop]
+        presence = 1.0 if params.sure else agreement.presence(body.lift, y[inside], found, inside, fps, params.passband)
+        field = body.field * np.float32(presence)
+        sections.append(Section(start, stop, y[inside], wave, found.rate_hz, presence))
+        end = stop if last else spans[k + 1][0]
+        whole = start if before is None else min(start + round(OVERLAP_SECONDS * fps), end)
+        times = np.interp([start, whole, end], np.arange(len(grid)), grid)
+        yield Piece(times, np.stack([field if before is None else before, field, field]))
+        before = field

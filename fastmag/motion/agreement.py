@@ -1,9 +1,9 @@
 """Where the body follows the breath, and how far: pixels of displacement per pixel of the wave, place by place.
 
-Over a window that slides along the clip, the motion of a place is regressed on y. Both components together: a shoulder
-that rises with the breath while the body turns agrees along the one direction. The slope is kept where both agree (the
-squared correlation), where the network looks (its L1-normalised gradient), where a share of the motion lies in the
-passband, and where nothing else moves fast.
+A body sways as far as it breathes, and by chance some of that agrees with y. Two things tell them apart. The network
+looks for the breath at some places (its slope along the velocity of a place agrees with how the place moves) and takes
+others, a head, for reference; what the latter do is regressed out beside y. And a breath lifts what it lifts almost
+alike: what moves with y, but not as the places where the network looks do, is left as it is.
 """
 
 from __future__ import annotations
@@ -12,107 +12,174 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastmag import phase
+from fastmag.motion.flow import RIDGE
 from fastmag.motion.wave import Breath, rhythm
 from fastmag.ops import Ops
 from fastmag.temporal import butterworth
 
-KNOTS_PER_SECOND = 2.0  # fields a second: they are smooth in time, the wave is not part of them
-WINDOW_SECONDS, SPEED_SECONDS = 5.0, 0.5  # sigma of the Gaussians over time: of the regression, of the speed
-SMOOTH_SHARE, SMOOTH_FIELD = 2.0, 2.0  # sigma in samples
-LOST = np.float32(1.25)  # what the noise of y, and smoothing, take from the slope
-BORDER = 5  # samples that a filter reaches
-LARGEST_STEP = np.float32(1.3)  # pixels from frame to frame that breathing may take
-AGREES, LOOKS, IN_BAND = (0.3, 0.6), (0.5, 0.9), (0.03, 0.1)  # of rho^2, of |J|, of in-band power: from 0 to 1
-STARES = (0.8, 1.4)  # of |J|: the core of what the network looks at, by which the gate judges
-FAST = 2.5  # pixels per 0.1 s of other motion at which a field has faded to 1/e
-BREATHES = (0.006, 0.0067)  # share of the motion times root of pixels times rhythm: from no breath to one
+BORDER = 9  # samples from the border to which filters see the opposite one; there a field goes on as it is
+FASTEST = np.float32(3.0)  # pixels from frame to frame at which flow is cut
+TEXTURE = np.float32(3.0)  # energy of the texture at which a place counts half
+OTHERS, USUAL = 2, 2.0  # motions that are regressed out, and how much further than elsewhere the body may go along
+CHANCE = np.float32(0.01)  # of the squared correlation: below, a place does not follow
+ALIKE = np.float32(0.5)  # of the lift: standard deviation of the slopes of what is lifted
+LOOK, REGION, NEAR, LOCAL = 5.0, 10.0, 1.5, 10.0  # sigmas in samples: of the looks, of their region, of slope and lift
+FILL, FILLED = np.float32(0.1), 5.0  # share and sigma of a wider neighbourhood, for places without texture
+FAINT = np.float32(0.01)  # weight of nothing to see
+FOLLOWS, LED = (0.2, 0.45), (0.0, 0.12)  # of the slope and of the look, over the lift's: from no field to a whole one
+ELSEWHERE = (0.0, 0.3)  # of the look: what is above is no reference
+LOST = np.float32(1.25)  # what the noise of y and of the slopes, and the passband, take from a breath
+SMALLEST = np.float32(0.02)  # of the largest motion: what is below is none
+BREATHES, ALONE = (0.04, 0.05), (0.85, 0.92)  # see presence: from no breath to one
+TINY = np.float32(1e-12)
 
 
 @dataclass(frozen=True)
 class Motion:
-    """What a section of a clip shows: the flow (T, 2, h, w), its energy (T, h, w), and the network's L1-normalised
-    |dy/dX| (S, h, w), the mean of the orientations, at the rows `marked` (S,)."""
+    """What a section of a clip shows: the flow (T, 2, h, w), across and down in pixels from frame to frame, its mean
+    energy (h, w), and the mean slope (2, h, w) of the network's reading along the velocity of a place."""
 
     flow: np.ndarray
     power: np.ndarray
-    share: np.ndarray
-    marked: np.ndarray
+    looks: np.ndarray
 
 
-def fields_at(
-    knots: np.ndarray, motion: Motion, breath: Breath, rows: slice, passband, fps: float, sure: bool, ops: Ops
-) -> tuple[np.ndarray, float]:
-    """Pixels per pixel of the wave, (K, 2, h, w) float32, at the knots (K,), and how surely there is a breath.
+@dataclass(frozen=True)
+class Slope:
+    """Of the flow on y: per_y (2, h, w) and correlation (h, w), squared, after what else moves has been taken out."""
 
-    rows: the differences of the breath that the motion shows; knots are counted from the first of them. Where no breath
-    is found, the fields are 0, unless the user is sure of one.
-    """
-    count, y, wave = len(motion.flow), breath.velocity[rows].astype(np.float32), breath.wave[1:][rows]
-    wide, brief = (window(knots, np.arange(count), seconds * fps) for seconds in (WINDOW_SECONDS, SPEED_SECONDS))
-    found = regress(motion, y, butterworth(passband, fps), wide, brief, ops)
-    slope, trust, other, seen = map(held, (*found, over_time(brief, motion.power)))
-    speed = ops.smooth_amplitude_weighted(other / (seen + np.float32(1e-3)), seen, SMOOTH_FIELD)
-    trust *= np.exp(-((speed * np.float32(fps / 10 / FAST)) ** 2))
-    sparse = window(knots, motion.marked, WINDOW_SECONDS * fps)
-    looks = held(over_time(sparse, ops.smooth_space(motion.share, SMOOTH_SHARE)))
-    trust *= ramp(looks, LOOKS)
-    fields = [ops.smooth_amplitude_weighted(slope[:, i] * trust, seen, SMOOTH_FIELD) for i in (0, 1)]
-    steady = rhythm(wave, fps, passband)
-    likely = breathes(motion.flow, ramp(looks, STARES) * seen, y, wave, wide).mean() * steady
-    presence = 1.0 if sure else float(ramp(likely, BREATHES))
-    return np.stack(fields, axis=1) * np.float32(LOST * presence), presence
+    per_y: np.ndarray
+    correlation: np.ndarray
 
 
-def breathes(flow: np.ndarray, weight: np.ndarray, y: np.ndarray, wave: np.ndarray, wide: np.ndarray) -> np.ndarray:
-    """How much of a breath y is, around every knot (K,): the share that it makes up of all motion where the network
-    looks, times the root of its size in pixels. A held breath leaves a small y beside the body's sway."""
-    moved = over_time(wide, np.einsum("tchw,tchw->thw", flow, flow))
-    power = (moved * weight).sum(axis=(1, 2), dtype=np.float64) / (weight.sum(axis=(1, 2), dtype=np.float64) + 1e-9)
-    size = wide.astype(np.float64) @ wave**2
-    return np.sqrt((wide @ (y * y)) / (power + 1e-9)) * size**0.25
+@dataclass(frozen=True)
+class Lift:
+    """How y lifts the body: weight (h, w) of the places that show it, their mean slope (2,) and squared correlation,
+    and led (h, w), how much the network looks for it: 1 at those places, negative at what it takes for reference."""
+
+    weight: np.ndarray
+    slope: np.ndarray
+    correlation: float
+    led: np.ndarray
+
+
+class Agreement:
+    """A section's motion against y (T,), its velocity within the passband: `field` (2, h, w) float32, and `lift`."""
+
+    def __init__(self, motion: Motion, y: np.ndarray, passband: tuple[float, float], fps: float, ops: Ops):
+        self._ops, y = ops, y.astype(np.float32)
+        inner = np.zeros(motion.power.shape, np.float32)
+        inner[BORDER:-BORDER, BORDER:-BORDER] = 1
+        self._seen = inner * motion.power / (motion.power + TEXTURE)
+        self._kept = motion.power / (motion.power + 2 * RIDGE)  # what the flow's ridge leaves of a motion
+        self._looks = [smooth(motion.looks * inner, sigma, ops) for sigma in (LOOK, REGION)]
+        band = ops.bandpass(np.clip(motion.flow, -FASTEST, FASTEST), butterworth(passband, fps))
+        lift = self._lift(regress(band, y[:, None], 0.0))
+        columns = np.concatenate([y[:, None], self._others(band, lift)], axis=1)
+        free = len(band) * 2 * (passband[1] - passband[0]) / fps  # numbers that so many frames of the passband hold
+        slope = regress(band, columns, _left(band, columns, lift.weight) / free / USUAL**2)
+        self.lift = self._lift(slope)
+        self.field = self._spread(slope.per_y)
+
+    def _lift(self, slope: Slope) -> Lift:
+        """Where the network looks, slopes agree with it, and are alike."""
+        near, region = self._looks
+        correlation = self._mean(slope.correlation, self._seen)
+        length = np.sqrt((slope.per_y**2).sum(0)) + TINY
+        agrees = np.maximum((near * slope.per_y).sum(0) / length, 0)
+        start = self._seen * np.maximum(correlation - CHANCE, 0) * agrees + TINY**2
+        weight, mean = start, self._rigid(slope, start)
+        for _ in range(3):
+            apart = ((slope.per_y - self._kept * mean[:, None, None]) ** 2).sum(0)
+            weight = start * np.exp(-0.5 * apart / (ALIKE**2 * (mean @ mean) + TINY))
+            mean = self._rigid(slope, weight)
+        weight = weight / weight.sum()
+        way = (near * smooth(weight[None], LOOK, self._ops)).sum((1, 2))
+        led = np.tensordot(way / (np.linalg.norm(way) + TINY), region, 1)
+        share = float((slope.correlation * weight).sum())
+        return Lift(weight, mean, share, led / max(float((led * weight).sum()), TINY))
+
+    def _rigid(self, slope: Slope, weight: np.ndarray) -> np.ndarray:
+        """The slope (2,) of what moves as one."""
+        return (slope.per_y * weight).sum((1, 2)) / ((weight * self._kept).sum() + TINY**2)
+
+    def _mean(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """The weighted mean of a neighbourhood."""
+        above, below = smooth(np.stack([x * weight, weight]), NEAR, self._ops)
+        return above / (below + FAINT)
+
+    def _others(self, band: np.ndarray, lift: Lift) -> np.ndarray:
+        """The main motions (T, OTHERS) of what the network does not look at, in pixels."""
+        weight = self._seen * (1 - ramp(lift.led, ELSEWHERE))
+        fields = (band * np.sqrt(weight / (weight.sum() + TINY))).reshape(len(band), -1)
+        power, waves = np.linalg.eigh((fields @ fields.T).astype(np.float64))
+        return (waves * np.sqrt(np.maximum(power, 0)))[:, -OTHERS:].astype(np.float32)
+
+    def _spread(self, per_y: np.ndarray) -> np.ndarray:
+        """The field: the lift of a wide neighbourhood, wherever slopes follow it and the network does not object."""
+        lift, ops = self.lift, self._ops
+        *local, weight = smooth(np.concatenate([per_y * lift.weight, (lift.weight * self._kept)[None]]), LOCAL, ops)
+        sure = weight / (weight + np.float32(0.05) * weight.max() + TINY)
+        local = np.stack(local) / (weight + TINY) * sure + lift.slope[:, None, None] * (1 - sure)
+        shown = np.concatenate([per_y * self._seen, (self._kept * self._seen)[None]])
+        *slope, weight = smooth(shown, NEAR, ops) + FILL * smooth(shown, FILLED, ops)
+        follows = (np.stack(slope) * local).sum(0) / ((weight + FAINT) * ((local**2).sum(0) + TINY))
+        field = held(local) * ramp(held(follows), FOLLOWS) * ramp(held(lift.led), LED)
+        field = smooth(np.pad(field, [(0, 0), (BORDER, BORDER), (BORDER, BORDER)], mode="edge"), 1.0, ops)
+        field = field[:, BORDER:-BORDER, BORDER:-BORDER]
+        size = np.abs(field).max(0)
+        return np.where(size > SMALLEST * size.max(), LOST * field, np.float32(0))
+
+
+def regress(band: np.ndarray, columns: np.ndarray, ridge: float) -> Slope:
+    """Least squares of the flow (T, 2, h, w) on columns (T, n), of which the first is y and the others cost `ridge`."""
+    shape, flat = band.shape[1:], band.reshape(len(band), -1)
+    matrix = (columns.T @ columns).astype(np.float64)
+    matrix += np.diag([TINY, *(ridge,) * (len(matrix) - 1)])
+    products = columns.T @ flat
+    per_y = (np.linalg.inv(matrix)[0] @ products).astype(np.float32).reshape(shape)
+    own, taken = matrix[0, 0], np.zeros(shape, np.float32)
+    if len(matrix) > 1:
+        inverse = np.linalg.inv(matrix[1:, 1:])
+        own -= matrix[0, 1:] @ inverse @ matrix[1:, 0]
+        taken = (products[1:] * (inverse @ products[1:])).sum(0).reshape(shape)
+    left = (np.einsum("tchw,tchw->chw", band, band) - taken).sum(0)
+    return Slope(per_y, np.clip((per_y**2).sum(0) * own / (left + np.float32(1e-3)), 0, 1).astype(np.float32))
+
+
+def _left(band: np.ndarray, columns: np.ndarray, weight: np.ndarray) -> float:
+    """Power (a component's) that columns leave of the mean motion of weighted places."""
+    body = np.tensordot(band, weight, 2)
+    rest = body - columns @ np.linalg.lstsq(columns, body, rcond=None)[0]
+    return float((rest**2).sum()) / 2
+
+
+def smooth(x: np.ndarray, sigma: float, ops: Ops) -> np.ndarray:
+    """Maps (n, h, w) smoothed in space, float32."""
+    return ops.smooth_space(np.ascontiguousarray(x, np.float32), sigma)
 
 
 def held(x: np.ndarray) -> np.ndarray:
-    """Maps (..., h, w) whose outermost samples repeat those further in: there filters see the opposite border, too."""
+    """Maps (..., h, w) whose outermost samples repeat those further in."""
     inner = x[..., BORDER:-BORDER, BORDER:-BORDER]
     return np.pad(inner, [(0, 0)] * (x.ndim - 2) + [(BORDER, BORDER)] * 2, mode="edge")
-
-
-def window(knots: np.ndarray, rows: np.ndarray, sigma: float) -> np.ndarray:
-    """Weights (K, T) of a Gaussian around every knot over the rows there are; each row of them sums to 1."""
-    weights = np.exp(-0.5 * ((rows - knots[:, None]) / sigma) ** 2) + 1e-30
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def over_time(weights: np.ndarray, series: np.ndarray) -> np.ndarray:
-    """Weighted means (K, ...) of a series (T, ...)."""
-    return (weights @ series.reshape(len(series), -1)).reshape(len(weights), *series.shape[1:])
-
-
-def regress(motion: Motion, y: np.ndarray, sections, wide, brief, ops: Ops) -> tuple[np.ndarray, ...]:
-    """The slope (K, 2, h, w) of the flow on y around every knot, how far it is to be trusted (K, h, w), and the speed
-    of all motion outside the passband, times energy (K, h, w)."""
-    band = ops.bandpass(np.clip(motion.flow, -LARGEST_STEP, LARGEST_STEP), sections)
-    y_power = (wide @ (y * y))[:, None, None] + np.float32(1e-20)
-    common = over_time(wide * y, band)
-    strength = np.sqrt((common * common).sum(axis=1))
-    direction = common / (strength[:, None] + np.float32(1e-20))
-    inside, total = (along(direction, series, wide) for series in (band, motion.flow))
-    agreement = strength * strength / (y_power * inside + np.float32(1e-20))
-    trust = ramp(agreement, AGREES) * ramp(inside / (total + np.float32(1e-6)), IN_BAND)
-    band -= motion.flow
-    other = over_time(brief, np.sqrt(np.einsum("tchw,tchw->thw", band, band)) * motion.power)
-    return common / y_power[:, None], trust, other
-
-
-def along(direction: np.ndarray, series: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean squares (K, h, w), over a window, of a series (T, 2, h, w) along a direction (K, 2, h, w) of length 1."""
-    x, y = direction[:, 0], direction[:, 1]
-    xx, xy, yy = (over_time(weights, series[:, i] * series[:, j]) for i, j in ((0, 0), (0, 1), (1, 1)))
-    return x * x * xx + 2 * x * y * xy + y * y * yy
 
 
 def ramp(x: np.ndarray | np.floating, limits: tuple[float, float]) -> np.ndarray:
     """0 below the limits, 1 above."""
     low, high = limits
     return np.clip((x - np.float32(low)) / np.float32(high - low), 0, 1)
+
+
+def presence(lift: Lift, y: np.ndarray, found: Breath, rows: slice, fps: float, passband: tuple[float, float]) -> float:
+    """How surely y (T,), of the differences `rows`, is a breath, 0 to 1.
+
+    By the size of the wave in pixels, times its rhythm squared, times how much of y lies in the passband: with the
+    breath held y is small, uneven and everywhere. Or because the body does next to nothing but what y says: the reading
+    of least power is small then, whatever the breath.
+    """
+    wave, velocity = found.wave[1:][rows], found.velocity[rows]
+    own = float(y.std()) * phase.ANALYSIS_FPS / fps
+    likely = wave.std() * rhythm(wave, fps, passband) ** 2 * velocity.std() / max(own, 1e-12)
+    return float(max(ramp(likely, BREATHES), ramp(np.float32(lift.correlation), ALONE)))
