@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx.inliner
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from fastmag.errors import InputError
 from fastmag.export import rules_curves, rules_layers, rules_shape, rules_spatial  # noqa: F401  (they register rules)
+from fastmag.export.inlining import inlined
 from fastmag.export.onnx_files import load, without_traces
 from fastmag.export.rules import RULES, SEVERAL_OUTPUTS
 from fastmag.export.tape import Array, Cotangent, Shape, Tape, needed, refusal, size
@@ -163,15 +163,16 @@ def _check_order(graph: onnx.GraphProto) -> None:
                     f"the model's node {node.name or node.op_type!r} reads {name!r}, which nothing before it makes: a "
                     "cycle or a missing weight; export it again"
                 )
-        if (made - {""}) & set(node.output):
+        if any(name and name in made for name in node.output):
             raise InputError(f"the model's node {node.name or node.op_type!r} makes what there is; export it again")
         made |= set(node.output)
 
 
 def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with the bodies of its functions in the places where they are called."""
     try:
-        return onnx.inliner.inline_local_functions(model) if model.functions else model
+        return inlined(model)
+    except InputError:
+        raise
     except Exception as error:
         raise _invalid(error) from error
 

@@ -59,23 +59,30 @@ class Tape:
     taken: set[str]
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     forward: int = field(init=False)  # how many of the nodes are the forward graph's
+    foldable: set[str] = field(init=False, default_factory=set)  # forward tensors that constants alone make
+    counts: dict[str, int] = field(init=False, default_factory=dict)  # of names made fresh, by hint
     recipes: dict[str, onnx.NodeProto] = field(default_factory=dict)  # how constants were made of other constants
 
     def __post_init__(self) -> None:
         self.forward = len(self.nodes)
+        for node in self.nodes:
+            known = all(i in self.constants or i in self.foldable for i in node.input)
+            if known and node.op_type in FOLDABLE and len(node.output) == 1:
+                self.foldable.add(node.output[0])
 
     def constant(self, name: str) -> Array | None:
         """The value of a forward tensor that depends on constants alone, or None."""
-        if name in self.constants:
-            return self.constants[name]
-        node = self.producers.get(name)
-        if node is None or node.op_type not in FOLDABLE or len(node.output) != 1:
-            return None
-        inputs = [self.constant(i) for i in node.input]
-        if any(i is None for i in inputs):
-            return None
-        self.constants[name] = _evaluate(node, inputs)
-        return self.constants[name]
+        waiting = [name] if name in self.foldable else []
+        while waiting:  # no recursion: a stranger's graph may be as deep as it likes
+            node = self.producers[waiting[-1]]
+            missing = [i for i in node.input if i not in self.constants]
+            if missing:
+                waiting += missing
+            else:
+                self.constants[node.output[0]] = _evaluate(node, [self.constants[i] for i in node.input])
+                while waiting and waiting[-1] in self.constants:
+                    waiting.pop()
+        return self.constants.get(name)
 
     def required_constant(self, node: onnx.NodeProto, position: int, role: str) -> Array:
         """The constant at an input of a node; InputError where it is computed."""
@@ -128,10 +135,11 @@ class Tape:
 
     def fresh(self, hint: str) -> str:
         """A name that no tensor has."""
-        name, n = f"d_{hint}", 1
+        name, n = f"d_{hint}", self.counts.get(hint, 1)
         while name in self.taken:
             n += 1
             name = f"d_{hint}_{n}"
+        self.counts[hint] = n
         self.taken.add(name)
         return name
 

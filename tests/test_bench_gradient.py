@@ -76,8 +76,8 @@ def test_bf16_says_what_is_met():
     spent = {"median": 2.0, "min": 1.9, "max": 2.1}
     seconds = {method: dict.fromkeys(("transcode", *cases), spent) for method, cases in bf16.CASES.items()}
     record = {
-        "gate": "green", "seconds": seconds, "frames": bf16.FRAMES, "targets": bf16.TARGETS, "rate_target": 15, "commit": "c",
-        "machine": {"load": 0.5},
+        "gate": "green", "seconds": seconds, "frames": bf16.FRAMES, "targets": bf16.TARGETS, "rate_target": 15,
+        "commit": "c", "machine": {"load": 0.5},
         "times_transcode": {"pulse": {"coherent, bf16": 1.3, "paper, bf16": 1.9}, "respiration": {"warp, bf16": 9.0}},
     }  # fmt: skip
     lines = bf16.table(record).splitlines()
