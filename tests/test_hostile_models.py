@@ -126,7 +126,7 @@ MODELS: dict[str, tuple[Callable[[onnx.ModelProto], Any], str]] = {
     "a missing weight": (lambda m: m.graph.initializer.pop(0), "missing weight"),
     "a tensor made twice": (lambda m: m.graph.node[1].output.__setitem__(0, m.graph.node[0].output[0]), "makes what"),
     "no nodes": (lambda m: m.graph.ClearField("node"), "does not change"),
-    "a function that calls itself": (recursive, "recursive"),
+    "a function that calls itself": (recursive, "calls itself"),
     "a line break in a name": (lambda m: setattr(m.graph.node[1], "op_type", "Re\n\x1b[2Jlu"), "operator Re  [2Jlu"),
     "a graph in a node": (nested, "no gradient for the operator If"),
     "NaN": (lambda m: weight(m, np.nan), "NaN"),
