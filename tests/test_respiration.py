@@ -189,10 +189,9 @@ def test_without_a_breath_the_frames_stay(breathing):
 
 def test_somebody_who_is_sure_is_not_asked_by_the_gate(breathing):
     clip, position = breathing
-    faint = 0.02 * np.diff(position) * SCALE  # follows the body, and is far too small to be a breath's
-    assert magnified(clip, faint)[1][0].presence == 0
-    planes, (section,) = magnified(clip, faint, sure=True, alpha=3)
-    assert section.presence == 1 and gain_of(planes, clip, position, slice(110, 140)) > 2
+    wandering = 0.002 * np.random.default_rng(0).standard_normal(len(position) - 1)
+    assert magnified(clip, wandering)[1][0].presence == 0
+    assert magnified(clip, wandering, sure=True)[1][0].presence == 1
 
 
 def test_sections_of_a_long_clip_join(monkeypatch):

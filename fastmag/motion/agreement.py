@@ -31,7 +31,7 @@ FOLLOWS, LED = (0.2, 0.45), (0.0, 0.12)  # of the slope and of the look, over th
 ELSEWHERE = (0.0, 0.3)  # of the look: what is above is no reference
 LOST = np.float32(1.25)  # what the noise of y and of the slopes, and the passband, take from a breath
 SMALLEST = np.float32(0.02)  # of the largest motion: what is below is none
-BREATHES, ALONE = (0.04, 0.05), (0.85, 0.92)  # see presence: from no breath to one
+BREATHES, ALONE = (0.04, 0.05), (0.8, 0.83)  # see presence: from no breath to one
 TINY = np.float32(1e-12)
 
 
@@ -78,7 +78,7 @@ class Agreement:
         lift = self._lift(regress(band, y[:, None], 0.0))
         columns = np.concatenate([y[:, None], self._others(band, lift)], axis=1)
         free = len(band) * 2 * (passband[1] - passband[0]) / fps  # numbers that so many frames of the passband hold
-        slope = regress(band, columns, _left(band, columns, lift.weight) / free / USUAL**2)
+        slope = regress(band, columns, _left(band, y[:, None], lift.weight) / free / USUAL**2)
         self.lift = self._lift(slope)
         self.field = self._spread(slope.per_y)
 
