@@ -12,7 +12,7 @@ from fastmag import Respiration, backends, phase, respiration
 from fastmag.color import Picture
 from fastmag.errors import InputError
 from fastmag.kernels import reference
-from fastmag.motion import paper
+from fastmag.motion import lens, paper
 from fastmag.motion.flow import flow
 from fastmag.motion.render import Box, Geometry, Mover
 from fastmag.motion.wave import breath
@@ -279,10 +279,10 @@ def test_the_paper_form_is_equations_20_to_22(rule):
     subbands = reference.steerable_analysis(small.astype(np.float64), phase.PLAN)[0]
     x = np.angle(subbands[1:] * subbands[:-1].conj())  # Eq. 20
     power = np.abs(subbands[1:]) * np.abs(subbands[:-1])
-    weight, magnified_x = power / (power + 1), x.copy()
+    through, magnified_x = lens.lens(subbands, reference), x.copy()
     for _ in range(3):  # Eq. 1-4
-        y, slope = Curved().slope(np.clip(magnified_x * weight, -1, 1) / 0.1)
-        slope = slope * np.where(np.abs(magnified_x * weight) < 1, weight / 0.1, 0)
+        y, slope = Curved().slope(lens.seen(magnified_x, through, reference))
+        slope = lens.back(slope, magnified_x, through, reference)
         mean = np.abs(slope).mean(axis=(1, 2, 3), keepdims=True)
         toward = np.sign(y).reshape(-1, 1, 1, 1) * slope
         step = {"vanilla": toward, "l1": toward / mean, "sign": np.abs(slope) / mean * np.sign(magnified_x)}
