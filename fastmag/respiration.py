@@ -125,7 +125,7 @@ def coherent_pieces(
             observe(spool, start, stop, fps, network, ops), found.velocity[inside], params.passband, fps, ops
         )
         wave = found.wave[start:stop]
-        presence = 1.0 if params.sure else agreement.presence(body.lift, y[inside], found, inside, fps, params.passband)
+        presence = 1.0 if params.sure else agreement.presence(y[inside], found, inside, fps, params.passband)
         field = body.field * np.float32(presence)
         sections.append(Section(start, stop, y[inside], wave, found.rate_hz, presence))
         end = stop if last else spans[k + 1][0]

@@ -49,6 +49,24 @@ def test_where_nothing_moves_y_is_the_first_reading():
     np.testing.assert_allclose(reading.calmed(first, np.zeros((3, 2048), np.float32))[0], first)
 
 
+def test_a_reading_is_as_large_as_the_first_one_says():
+    """Where nothing else moves, the reading of least power is the first one, made small; a small sway stays small."""
+    first = np.sin(np.arange(100) / 5)
+    np.testing.assert_allclose(reading.sized(0.03 * first, first), first / 3)
+    other = np.cos(np.arange(100) * 1.7)
+    np.testing.assert_array_equal(reading.sized(other, 0.5 * other + first), other)
+
+
+def test_of_equal_rhythms_the_reading_within_the_passband_is_kept():
+    t = np.arange(140) / 10
+    clean = np.sin(2 * np.pi * 0.3 * t)
+    noisy = clean + 3 * np.random.default_rng(0).standard_normal(140)
+    steadiness = [reading.steadiness(y, 10.0, (0.16, 0.5), OPS) for y in (clean, 0.999 * clean + np.sin(20 * t))]
+    assert steadiness[0] > steadiness[1]
+    chosen = reading.steadiest(np.stack([noisy, clean, noisy, clean, noisy, noisy]), 10.0, (0.16, 0.5), OPS)
+    assert abs(np.corrcoef(chosen, clean)[0, 1]) > 0.999
+
+
 @pytest.mark.parametrize(
     ("count", "expected"),
     [
@@ -78,8 +96,8 @@ class Sum:
 
 
 def read_at_once(shown):
-    readings = reading.calmed(*reading.first(reading.halved(shown), Sum()))
-    return reading.steadiest(readings, 10.0, (0.16, 0.5), OPS)
+    first, fields = reading.first(reading.halved(shown), Sum())
+    return reading.sized(reading.steadiest(reading.calmed(first, fields), 10.0, (0.16, 0.5), OPS), first)
 
 
 def test_a_clip_is_read_in_one_go_or_in_sections(monkeypatch):

@@ -31,7 +31,7 @@ FOLLOWS, LED = (0.2, 0.45), (0.0, 0.12)  # of the slope and of the look, over th
 ELSEWHERE = (0.0, 0.3)  # of the look: what is above is no reference
 LOST = np.float32(1.25)  # what the noise of y and of the slopes, and the passband, take from a breath
 SMALLEST = np.float32(0.02)  # of the largest motion: what is below is none
-BREATHES, ALONE = (0.04, 0.05), (0.8, 0.83)  # see presence: from no breath to one
+BREATHES = (0.04, 0.05)  # see presence: from no breath to one
 TINY = np.float32(1e-12)
 
 
@@ -172,14 +172,13 @@ def ramp(x: np.ndarray | np.floating, limits: tuple[float, float]) -> np.ndarray
     return np.clip((x - np.float32(low)) / np.float32(high - low), 0, 1)
 
 
-def presence(lift: Lift, y: np.ndarray, found: Breath, rows: slice, fps: float, passband: tuple[float, float]) -> float:
+def presence(y: np.ndarray, found: Breath, rows: slice, fps: float, passband: tuple[float, float]) -> float:
     """How surely y (T,), of the differences `rows`, is a breath, 0 to 1.
 
     By the size of the wave in pixels, times its rhythm squared, times how much of y lies in the passband: with the
-    breath held y is small, uneven and everywhere. Or because the body does next to nothing but what y says: the reading
-    of least power is small then, whatever the breath.
+    breath held y is small, uneven and everywhere.
     """
     wave, velocity = found.wave[1:][rows], found.velocity[rows]
     own = float(y.std()) * phase.ANALYSIS_FPS / fps
     likely = wave.std() * rhythm(wave, fps, passband) ** 2 * velocity.std() / max(own, 1e-12)
-    return float(max(ramp(likely, BREATHES), ramp(np.float32(lift.correlation), ALONE)))
+    return float(ramp(likely, BREATHES))

@@ -28,6 +28,8 @@ from fastmag.passes import silent
 
 LOADINGS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # of the power of all motion: below, what moves counts as noise
 USUAL = 3  # of them: y of the others is brought to its scale
+INSIDE = 0.1  # power of the share of a reading that lies in the passband
+TRUSTED = 1 / 3  # of the first reading's size
 ENOUGH = 2.0  # texture from which on a place counts whole
 PLACES = 32  # places on a side whose velocities are compared
 SECTION, OVERLAP = 300, 100  # frames that are calmed together, and that two sections share: 30 s and 10 s
@@ -56,7 +58,8 @@ def read(
             parts.append(halved(looked(frames(low, high + 1), rate, ops)))
             progress("read", high, count - 1)
         maps, at = np.concatenate(parts), start
-        fade(y, steadiest(calmed(*first(maps, network)), fps, passband, ops), start, stop)
+        z, fields = first(maps, network)
+        fade(y, sized(steadiest(calmed(z, fields), fps, passband, ops), z), start, stop)
     return y
 
 
@@ -112,10 +115,22 @@ def calmed(first: np.ndarray, fields: np.ndarray) -> np.ndarray:
 
 
 def steadiest(readings: np.ndarray, fps: float, passband: tuple[float, float], ops: Ops) -> np.ndarray:
-    """Of readings (L, T), the one whose wave has the strongest rhythm, at the scale of the usual one."""
-    waves = (filtered(np.cumsum(y), passband, fps, ops.bandpass) for y in readings)
-    y = readings[int(np.argmax([rhythm(wave, fps, passband) for wave in waves]))]
+    """Of readings (L, T), the one whose wave has the strongest rhythm, at the scale of the usual one. Where nothing but
+    a breath moves, all have that rhythm: a little goes by how much of the reading lies in the passband."""
+    y = readings[int(np.argmax([steadiness(y, fps, passband, ops) for y in readings]))]
     return y * (readings[USUAL] @ y) / max(y @ y, 1e-30)
+
+
+def steadiness(y: np.ndarray, fps: float, passband: tuple[float, float], ops: Ops) -> float:
+    """The rhythm of the wave of y (T,), times the share of y in the passband to a small power."""
+    inside = filtered(y, passband, fps, ops.bandpass).std() / max(y.std(), 1e-30)
+    return rhythm(filtered(np.cumsum(y), passband, fps, ops.bandpass), fps, passband) * inside**INSIDE
+
+
+def sized(y: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """A reading, larger where the first one says so: what has the least power is small where nothing moves but the
+    breath, although the first reading is right there, and mostly y."""
+    return y * max(1.0, TRUSTED * (first @ y) / max(y @ y, 1e-30))
 
 
 def sections(count: int) -> Iterator[tuple[int, int]]:
