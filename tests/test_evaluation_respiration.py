@@ -135,13 +135,13 @@ def test_a_rival_is_given_the_alpha_of_the_same_gain(case):
 
 
 class Flat:
-    """A network that reads noise and looks everywhere alike."""
+    """A network that reads noise, and looks for what rises everywhere alike."""
 
     def predict(self, x):
         return np.random.default_rng(len(x)).normal(size=len(x)).astype(np.float32)
 
     def __call__(self, x):
-        return np.ones_like(x)
+        return -np.ones_like(x)
 
 
 def test_what_is_read_is_compared_with_the_true_breath(case, monkeypatch):
