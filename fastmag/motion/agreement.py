@@ -88,7 +88,7 @@ class Agreement:
         correlation = self._mean(slope.correlation, self._seen)
         length = np.sqrt((slope.per_y**2).sum(0)) + TINY
         agrees = np.maximum((near * slope.per_y).sum(0) / length, 0)
-        start = self._seen * np.maximum(correlation - CHANCE, 0) * agrees + TINY**2
+        start = self._seen * np.maximum(correlation - CHANCE, 0) ** 3 * agrees + TINY**2
         weight, mean = start, self._rigid(slope, start)
         for _ in range(3):
             apart = ((slope.per_y - self._kept * mean[:, None, None]) ** 2).sum(0)
