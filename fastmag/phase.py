@@ -20,7 +20,6 @@ from fastmag.pyramids import Steerable, steerable
 ANALYSIS_FPS = 10.0  # of the network: at 30 frames a second the motion of a breath drowns in noise
 SIDE, SMALL = 492, 123  # pixels of the working square, and of its third scale
 SMALLEST_SIDE = 96  # pixels of a square that can be brought to SIDE: below, nothing of the third scale is left
-NOISE = np.float32(1.0)  # amplitude in grey levels at which a phase counts half
 
 PLAN: Steerable = steerable((SMALL, SMALL), depth=1)
 SHAPE: tuple[int, int, int] = (PLAN.orientations, *PLAN.sizes[0])
@@ -59,17 +58,6 @@ def represent(luma: np.ndarray, ops: Ops) -> np.ndarray:
     Level 2 of `steerable((492, 492))` of the squares resampled to 492 x 492 (antialiased bicubic).
     """
     return analyse(shrink(luma), ops)
-
-
-def network_input(subbands: np.ndarray, ops: Ops) -> tuple[np.ndarray, np.ndarray]:
-    """X (T - 1, 4, h, w), the wrapped phase difference of consecutive frames in radians (Eq. 20), and its weight.
-
-    subbands (T, 4, h, w) complex, in grey levels. weight = A^2 / (A^2 + 1) in [0, 1), A^2 = |s(t)| |s(t + 1)|: 0 where
-    there is nothing to see whose phase could be known.
-    """
-    x = ops.phase_difference(subbands[1:], subbands[:-1])
-    power = energy(subbands, ops)
-    return x, power / (power + NOISE * NOISE)
 
 
 def energy(subbands: np.ndarray, ops: Ops) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from fastmag import deepmag, passes, phase
 from fastmag.errors import InputError
 from fastmag.motion import agreement, lens, paper, reading
-from fastmag.motion.flow import flow
+from fastmag.motion.lens import flow
 from fastmag.motion.synthesis import Piece, synthesise
 from fastmag.motion.view import View
 from fastmag.motion.wave import Breath, breath

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from conftest import beating_frames
 
 import fastmag
-from fastmag import models
 
 BAND = (1.0, 3.0)
 METHODS = {
@@ -29,8 +27,6 @@ def swaying_frames() -> np.ndarray:
 
 def check_backends_agree(method: str) -> None:
     """The same frames through both backends: the same levels but for rounding."""
-    if method == "respiration" and "respiration_gradient" not in models.NAMES:
-        pytest.skip("its network does not ship yet")
     frames = swaying_frames() if method == "respiration" else beating_frames(100, 30, 64, 80)
     results = [fastmag.magnify(frames, method=METHODS[method], fps=30, backend=name) for name in ("cpu", "cuda")]
     assert (results[0] != frames).any(), "the method must do something"

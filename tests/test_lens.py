@@ -5,7 +5,7 @@ import pytest
 
 from fastmag import phase
 from fastmag.backends import get
-from fastmag.motion import flow, lens
+from fastmag.motion import lens
 
 OPS = get("cpu")
 
@@ -39,9 +39,9 @@ def test_it_shows_the_flow_and_where_there_is_texture():
     subbands = phase.analyse(frames, OPS)
     x, through = lens.look(subbands, OPS)
     shown = lens.seen(x, through, OPS)
-    moved, power = flow.flow(subbands, OPS)
+    moved, power = lens.flow(subbands, OPS)
     np.testing.assert_allclose(shown[:, :2] * lens.UNIT, moved, atol=1e-4)
-    np.testing.assert_allclose(np.expm1(shown[:, 2:]).sum(1) * flow.RIDGE, power, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(np.expm1(shown[:, 2:]).sum(1) * lens.RIDGE, power, rtol=1e-3, atol=1e-3)
     assert shown[:, 2:, 80:110].min() > 2 and shown[:, 2:, 20:40].max() < 0.5
     assert np.abs(shown[:, :2, 20:40]).max() < 0.3
     np.testing.assert_allclose(lens.seen(-x, through, OPS), shown * np.array([-1, -1, 1, 1])[:, None, None], atol=1e-6)

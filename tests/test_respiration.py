@@ -13,7 +13,7 @@ from fastmag.color import Picture
 from fastmag.errors import InputError
 from fastmag.kernels import reference
 from fastmag.motion import lens, paper
-from fastmag.motion.flow import flow
+from fastmag.motion.lens import flow
 from fastmag.motion.render import Box, Geometry, Mover
 from fastmag.motion.wave import breath
 from fastmag.spool import Spool

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmag import phase
-from fastmag.motion.flow import RIDGE
+from fastmag.motion.lens import RIDGE
 from fastmag.motion.wave import Breath, rhythm
 from fastmag.ops import Ops
 from fastmag.temporal import butterworth
@@ -55,12 +55,11 @@ class Slope:
 
 @dataclass(frozen=True)
 class Lift:
-    """How y lifts the body: weight (h, w) of the places that show it, their mean slope (2,) and squared correlation,
-    and led (h, w), how much the network looks for it: 1 at those places, negative at what it takes for reference."""
+    """How y lifts the body: weight (h, w) of the places that show it, their mean slope (2,), and led (h, w), how much
+    the network looks for it: 1 at those places, negative at what it takes for reference."""
 
     weight: np.ndarray
     slope: np.ndarray
-    correlation: float
     led: np.ndarray
 
 
@@ -97,8 +96,7 @@ class Agreement:
         weight = weight / weight.sum()
         way = (near * smooth(weight[None], LOOK, self._ops)).sum((1, 2))
         led = np.tensordot(way / (np.linalg.norm(way) + TINY), region, 1)
-        share = float((slope.correlation * weight).sum())
-        return Lift(weight, mean, share, led / max(float((led * weight).sum()), TINY))
+        return Lift(weight, mean, led / max(float((led * weight).sum()), TINY))
 
     def _rigid(self, slope: Slope, weight: np.ndarray) -> np.ndarray:
         """The slope (2,) of what moves as one."""

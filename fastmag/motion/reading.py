@@ -31,7 +31,6 @@ USUAL = 3  # of them: y of the others is brought to its scale
 INSIDE = 0.1  # power of the share of a reading that lies in the passband
 TRUSTED = 1 / 3  # of the first reading's size
 ENOUGH = 2.0  # texture from which on a place counts whole
-PLACES = 32  # places on a side whose velocities are compared
 SECTION, OVERLAP = 300, 100  # frames that are calmed together, and that two sections share: 30 s and 10 s
 BATCH = 32  # frames that are looked at together
 

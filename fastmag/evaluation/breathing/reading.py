@@ -84,7 +84,7 @@ class Reader:
         parts = []
         for start, stop in respiration.batches(len(spool) - 1):
             subbands = phase.analyse(spool.read(start, stop + 1), self.ops)
-            parts.append(lower_half(phase.network_input(subbands, self.ops)[0], phase.energy(subbands, self.ops)))
+            parts.append(lower_half(subbands, self.ops))
         return np.concatenate(parts)
 
     def _true_velocity(self) -> np.ndarray:

@@ -91,7 +91,7 @@ def read(small: np.ndarray, network: Any, ops: Any) -> tuple[np.ndarray, np.ndar
     plain = []
     for start in range(0, len(small) - 1, BATCH):
         subbands = phase.analyse(small[start : start + BATCH + 1], ops)
-        plain.append(lower_half(phase.network_input(subbands, ops)[0], phase.energy(subbands, ops)))
+        plain.append(lower_half(subbands, ops))
     y = reading.read(lambda a, b: small[a:b], len(small), phase.ANALYSIS_FPS, PASSBAND, network, ops)
     return y, np.concatenate(plain)
 
