@@ -13,6 +13,7 @@ import numpy as np
 from fastmag.errors import InputError
 from fastmag.flow import Kept
 from fastmag.ops import Ops
+from fastmag.places import plane
 
 CELLS = 36  # L in the paper
 Planes = tuple[np.ndarray, ...]
@@ -188,9 +189,9 @@ class LitCells(Cells):
             return self.ops.luma(parts[0], tuple(self.picture.luma))
         if self.picture.kind == "gbr":
             weights = self.picture.luma[GBR]
-            green, blue, red = (_flat(part) * weight for part, weight in zip(parts, weights, strict=True))
+            green, blue, red = (plane(part) * weight for part, weight in zip(parts, weights, strict=True))
             return red + green + blue
-        return _flat(parts[0])
+        return plane(parts[0])
 
     @property
     def _scale(self) -> np.float32:
@@ -204,11 +205,6 @@ class LitCells(Cells):
         """The value of light on black."""
         full = self.picture.full_range or self.picture.kind in ("rgb", "gbr")
         return 0.0 if full else 16.0 * 2 ** (self.picture.bits - 8)
-
-
-def _flat(part: np.ndarray) -> np.ndarray:
-    """A plane (H, W); a block (B, H, W, 1) of them as (B, H, W)."""
-    return part[..., 0] if part.ndim == 4 else part
 
 
 def _thinned(light: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

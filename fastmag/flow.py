@@ -6,9 +6,11 @@ before. While the results of one block are used on the host, the next ones are o
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +21,13 @@ from fastmag.ops import Ops
 if TYPE_CHECKING:
     from fastmag.video.media import Frame
 
-Arrays = tuple[np.ndarray, ...]
+Arrays = tuple[Any, ...]
 Item = tuple["Frame", Arrays]
 Work = Callable[..., Arrays]
 
 DEPTH = 3  # blocks under way: one goes up, one is worked on, one comes down
 BLOCK_BYTES, MOST = 16 << 20, 64  # what goes up in a block, and its frames
+WORK_BYTES = 256 << 20  # of device memory, what the work on a block takes beside
 QUEUE = 16  # frames decoded in advance, and frames that wait for the encoder, beside a GPU
 SHARE = 4  # of the device's free memory, the part that frames may take between two passes
 
@@ -39,6 +42,29 @@ def beside(gradient: Any, x: np.ndarray, ops: Ops) -> tuple[Any, Callable[[Any],
     if hasattr(ops, "Lanes") and getattr(gradient, "on_device", False) and isinstance(x, np.ndarray):
         return ops.Lanes.there(x), ops.Lanes.here
     return x.copy(), lambda moved: moved
+
+
+class Carried:
+    """Work that takes something along from block to block: step(carried, *arrays) -> (carried, results).
+
+    The first step is given None. A step may change what it is given in place: on a device, where it has to be taken
+    again with fewer frames if memory runs out, it gets a copy.
+    """
+
+    def __init__(self, step: Callable[..., tuple[Any, Arrays]]) -> None:
+        self._step, self._carried, self._before = step, None, None
+        self.again = False
+
+    def __call__(self, *arrays: Any) -> Arrays:
+        self._before = self._carried
+        if self.again:
+            self._before = copy.deepcopy(self._carried)
+        self._carried, results = self._step(self._carried, *arrays)
+        return results
+
+    def back(self) -> None:
+        """As before the last step."""
+        self._carried = self._before
 
 
 class Kept:
@@ -68,20 +94,57 @@ class Kept:
         return any_there
 
 
-def through(ops: Ops, work: Work, items: Iterable[Item], kept: Kept, keep: bool = False) -> Iterator[Item]:
+def through(
+    ops: Ops, work: Work, items: Iterable[Item], kept: Kept, keep: bool = False, *, each: int = 0, together: int = 1
+) -> Iterator[Item]:
     """(frame, work(*arrays)) of every (frame, arrays), in order.
 
-    arrays: (h, w) or (h, w, C), of the same shapes and types in all items. On a GPU `work` is given blocks of them,
-    (n, h, w, C), and answers such blocks; a result there is good until the next one is asked for. What `kept` holds of
-    a frame goes in place of its first arrays; keep: what went up stays there, for the next pass, and results come down
-    to the host. Otherwise results are where the frames are, which may be in device memory.
+    arrays: (h, w) or (h, w, C), of the same shapes and types in all items; what comes after them and is no array goes
+    along as it is. On a GPU `work` is given blocks, (n, h, w, C) and lists of n, and answers blocks; a result there is
+    good until the next one is asked for. What `kept` holds of a frame goes in place of its first arrays; keep: what
+    went up stays there, for the next pass, and results come down to the host. Otherwise results are where the frames
+    are, which may be in device memory.
+    each: bytes of device memory that the work takes for a frame. together: frames that make a block on the processor,
+    too; with 1, it gets them one by one as they are.
     Raises InputError where not even one frame fits into device memory, or the device fails.
     """
     if hasattr(ops, "Lanes"):
-        yield from Ring(ops.Lanes(), work, kept, keep).through(items)
-    else:
+        yield from Ring(ops.Lanes(), work, kept, keep, each).through(items)
+    elif together == 1:
         for frame, arrays in items:
             yield frame, work(*arrays)
+    else:
+        yield from _stacked(work, iter(items), together)
+
+
+def _stacked(work: Work, items: Iterator[Item], together: int) -> Iterator[Item]:
+    """Blocks as they are on a GPU, by the processor."""
+    while block := list(islice(items, together)):
+        count = _arrays_of(block[0][1])
+        stacks = [np.stack([_deep(arrays[i]) for _, arrays in block]) for i in range(count)]
+        results = work(*stacks, *_notes(block, count))
+        for k, (frame, _) in enumerate(block):
+            yield frame, _alone(results, k)
+
+
+def _arrays_of(arrays: Arrays) -> int:
+    """How many of an item's are arrays; they come first."""
+    return sum(hasattr(x, "nbytes") for x in arrays)
+
+
+def _notes(block: list[Item], count: int) -> list[list[Any]]:
+    """What comes after the arrays, a list of each."""
+    return [list(one) for one in zip(*(arrays[count:] for _, arrays in block), strict=True)]
+
+
+def _deep(array: Any) -> Any:
+    """An array (h, w) as (h, w, 1)."""
+    return array[..., None] if array.ndim == 2 else array
+
+
+def _alone(results: Arrays, k: int) -> Arrays:
+    """The results of one frame of a block."""
+    return tuple(x[k][..., 0] if x.shape[-1] == 1 else x[k] for x in results)
 
 
 @dataclass
@@ -107,8 +170,11 @@ class Flight:
 class Ring:
     """A few slots for blocks, used in turns. lanes: see `fastmag.kernels.cuda.Lanes`."""
 
-    def __init__(self, lanes: Any, work: Work, kept: Kept, keep: bool) -> None:
-        self._lanes, self._work, self._kept, self._keep = lanes, work, kept, keep
+    def __init__(self, lanes: Any, work: Work, kept: Kept, keep: bool, each: int = 0) -> None:
+        self._lanes, self._work, self._kept, self._keep, self._each = lanes, work, kept, keep, each
+        self._carried = work if isinstance(work, Carried) else None
+        if self._carried:
+            self._carried.again = True
         self._free: list[Slot] = []
         self._flying: deque[Flight] = deque()
         self._size, self._resident = 0, False
@@ -119,7 +185,7 @@ class Ring:
         try:
             for item in items:
                 if not self._size:
-                    self._size, self._resident = _frames_of(item[1]), self._lanes.holds(item[1][0])
+                    self._size, self._resident = _frames_of(item[1], self._each), self._lanes.holds(item[1][0])
                 block.append(item)
                 if len(block) >= self._size:
                     yield from self._sent(block)
@@ -156,17 +222,27 @@ class Ring:
         if self._resident:
             lanes.follow()  # what the caller's stream still does with these frames, and with the results before them
         up = lanes.copied(None, copies)
-        results, worked = lanes.worked(up, self._work, [array[:n] for array in slot.there])
-        room = lanes.empty if self._resident and not self._keep else lanes.pinned
-        slot.found = slot.found or [room((self._size, *x.shape[1:]), x.dtype) for x in results]
+        try:
+            results, worked = lanes.worked(up, self._with(part), [array[:n] for array in slot.there])
+            room = lanes.empty if self._resident and not self._keep else lanes.pinned
+            slot.found = slot.found or [room((self._size, *x.shape[1:]), x.dtype) for x in results]
+        except lanes.Full:
+            if self._carried:
+                self._carried.back()
+            raise
         down = lanes.copied(worked, [(room[:n], x) for room, x in zip(slot.found, results, strict=True)])
         return Flight([frame for frame, _ in part], slot, copies, results, down)
+
+    def _with(self, part: list[Item]) -> Work:
+        """The work, and what these frames bring along for it."""
+        notes = _notes(part, _arrays_of(part[0][1]))
+        return (lambda *arrays: self._work(*arrays, *notes)) if notes else self._work
 
     def _loaded(self, slot: Slot, part: list[Item]) -> list[tuple[Any, Any]]:
         """What has to be copied to where, once the frames of the host stand in the slot's own room there."""
         copies, held = [], [self._kept.of(frame) if not self._keep else () for frame, _ in part]
         for i, (sent, there) in enumerate(zip(slot.sent, slot.there, strict=True)):
-            flat = [arrays[i][..., None] if arrays[i].ndim == 2 else arrays[i] for _, arrays in part]
+            flat = [_deep(arrays[i]) for _, arrays in part]
             if self._lanes.holds(flat[0]):
                 copies += [(there[k], self._lanes.whole(array)) for k, array in enumerate(flat)]
                 continue
@@ -188,12 +264,12 @@ class Ring:
         if keep and self._kept.take(flight.frames, [x[:n] for x in slot.there], self._lanes.memory):
             slot.there = []
         for k, frame in enumerate(flight.frames):
-            yield frame, tuple(room[k][..., 0] if room.shape[-1] == 1 else room[k] for room in slot.found)
+            yield frame, _alone(tuple(slot.found), k)
         self._free.append(slot)
 
     def _room(self, arrays: Arrays, host: bool = True) -> tuple[list[Any], list[Any]]:
-        shapes = [(self._size, *array.shape, *(1,) * (3 - array.ndim)) for array in arrays]
-        both = list(zip(shapes, (array.dtype for array in arrays), strict=True))
+        arrays = arrays[: _arrays_of(arrays)]
+        both = [((self._size, *_deep(array).shape), array.dtype) for array in arrays]
         there = [self._lanes.empty(shape, dtype) for shape, dtype in both]
         if not host:
             return [], there
@@ -214,6 +290,7 @@ class Ring:
         self._lanes.release()
 
 
-def _frames_of(arrays: Arrays) -> int:
+def _frames_of(arrays: Arrays, each: int) -> int:
     """Frames of a block."""
-    return max(1, min(MOST, BLOCK_BYTES // sum(array.nbytes for array in arrays)))
+    up = sum(array.nbytes for array in arrays[: _arrays_of(arrays)])
+    return max(1, min(MOST, BLOCK_BYTES // up, WORK_BYTES // max(each, 1)))

@@ -71,20 +71,26 @@ def _due(source, stride: int, progress: Progress) -> Iterator:
 
 
 def represented(frames: Iterable, view) -> Iterator[tuple]:
-    """(frame, what `view` represents of it), in order; through fastmag.flow where the view can be taken apart."""
-    if not hasattr(view, "reduce"):
-        return ((frame, view.represent(frame.planes)) for frame in frames)
+    """(frame, what `view` represents of it), in order, through fastmag.flow."""
     items = ((frame, view.parts(frame.planes)) for frame in frames)
-    return ((frame, view.row(found)) for frame, found in flow.through(view.ops, view.reduce, items, view.kept, True))
+    return ((frame, view.row(found)) for frame, found in _through(view, view.reduce, items, keep=True))
 
 
 def reconstructed(pairs: Iterable[tuple], view) -> Iterator:
-    """Frames with changes added, of (frame, change), in order; through fastmag.flow where that can be taken apart."""
-    if not hasattr(view, "reduce"):
-        return (frame.with_planes(view.reconstruct(frame.planes, change)) for frame, change in pairs)
+    """Frames with changes added, of (frame, change), in order, through fastmag.flow."""
     items = ((frame, (*view.parts(frame.planes), *view.changes(change))) for frame, change in pairs)
-    added = flow.through(view.ops, view.add, items, view.kept)
-    return (frame.with_planes(view.whole(frame.planes, found)) for frame, found in added)
+    return (frame.with_planes(view.whole(frame.planes, found)) for frame, found in _through(view, view.add, items))
+
+
+def passed(frames: Iterable, view, work: flow.Work) -> Iterator:
+    """Frames with what `work` makes of their parts, in order, through fastmag.flow."""
+    items = ((frame, view.parts(frame.planes)) for frame in frames)
+    return (frame.with_planes(view.whole(frame.planes, found)) for frame, found in _through(view, work, items))
+
+
+def _through(view, work: flow.Work, items: Iterable, keep: bool = False) -> Iterator[flow.Item]:
+    each, together = getattr(view, "each", 0), getattr(view, "together", 1)
+    return flow.through(view.ops, work, items, view.kept, keep, each=each, together=together)
 
 
 def even(spool: Spool, times: np.ndarray) -> tuple[Spool, np.ndarray, float]:

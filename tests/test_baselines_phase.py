@@ -98,15 +98,6 @@ def test_the_pipeline_is_that_of_the_reference():
     same_as_reference(phase_evm.magnify, frames, params)
 
 
-@pytest.mark.parametrize("temporal", ["iir", "butterworth"])
-def test_blocks_do_not_change_the_result(temporal, monkeypatch):
-    frames = moved(wave(70, 2.0, 0.2))
-    params = fastmag.PhaseEvm(temporal=temporal, passband=None if temporal == "iir" else (1, 4), attenuate=True)
-    whole = fastmag.magnify(frames, method=params, fps=30)
-    monkeypatch.setattr("fastmag.baselines.streams.MOST", 3)
-    np.testing.assert_array_equal(fastmag.magnify(frames, method=params, fps=30), whole)
-
-
 def test_files_and_arrays_agree(tmp_path):
     frames = moved(wave(80, 2.0, 0.1))
     params = fastmag.PhaseEvm(passband=(1, 4))

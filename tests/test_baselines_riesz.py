@@ -128,15 +128,6 @@ def test_the_pipeline_is_that_of_the_reference():
     same_as_reference(method.magnify, frames, params)
 
 
-@pytest.mark.parametrize("temporal", ["iir", "butterworth"])
-def test_blocks_do_not_change_the_result(temporal, monkeypatch):
-    frames = moved(wave(70, 2.0, 0.2), slope=0.2)
-    params = fastmag.Riesz(temporal=temporal, passband=None if temporal == "iir" else (1, 4), attenuate=True)
-    whole = fastmag.magnify(frames, method=params, fps=30)
-    monkeypatch.setattr("fastmag.baselines.streams.MOST", 3)
-    np.testing.assert_array_equal(fastmag.magnify(frames, method=params, fps=30), whole)
-
-
 @pytest.mark.parametrize(
     "params",
     [

@@ -56,7 +56,6 @@ def small_buffers(monkeypatch):
     monkeypatch.setattr("fastmag.columns.BLOCK_BYTES", 1000)
     monkeypatch.setattr("fastmag.columns.ROWS", 16)
     monkeypatch.setattr("fastmag.passes.CHUNK", 16)
-    monkeypatch.setattr("fastmag.baselines.streams.MOST", 16)
 
 
 def peak(params, count):

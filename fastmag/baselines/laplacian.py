@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 
 from fastmag.baselines.layers import Layers
 from fastmag.color import Picture, Planes
+from fastmag.flow import Carried, Kept
 from fastmag.ops import Ops
 
 SMALLEST = 5  # pixels: a level with a shorter side is not halved again
+EACH = 24  # bytes of device memory a pixel: images, filtered, and twice over as a pyramid
 EXAGGERATION = 2.0  # of the released code: gains fall off later than the bound of Eq. 14
 
 
@@ -49,24 +55,47 @@ def amplified(image: np.ndarray, gain: np.ndarray, ops: Ops) -> np.ndarray:
 
 
 class LaplacianView:
-    """Represent and reconstruct: a clip's images as one vector, and a temporal change of it magnified and added."""
+    """Represent and reconstruct: a clip's images as one vector, and a temporal change of it magnified and added.
+
+    In the parts that fastmag.flow takes, as fastmag.baselines.phase_view.PhaseView.
+    """
 
     def __init__(self, picture: Picture, ops: Ops, chroma: float, alpha: float, lambda_c: float, mit: bool = False):
-        self._layers, self._ops = Layers(picture, ops, chroma), ops
+        self._layers, self.ops, self.kept = Layers(picture, ops, chroma), ops, Kept()
+        self.parts, self.whole = self._layers.parts, self._layers.whole
         gain = gains(self._layers.sizes[0], alpha, lambda_c, negative=mit)
         self._gains = [gain[min(max(halved), len(gain) - 1) :] for halved in self._layers.halvings]
-        lengths = [h * w for h, w in self._layers.sizes]
-        self._cuts, self.shape = np.cumsum(lengths)[:-1], (sum(lengths),)
+        ends = np.cumsum([0, *(h * w for h, w in self._layers.sizes)]).tolist()
+        self._cuts, self.shape = [slice(*cut) for cut in pairwise(ends)], (ends[-1],)
+        self.each = EACH * ends[-1]
 
-    def represent(self, planes: Planes) -> np.ndarray:
-        """All images of a frame, one after the other: (P,) float32."""
-        return np.concatenate([image.reshape(-1) for image in self._layers.split(planes)])
+    def reduce(self, *parts: np.ndarray) -> Planes:
+        """All images of a frame, one after the other, (P,) float32; of a block (n, P)."""
+        images = self._layers.split(parts)
+        return (np.concatenate([image.reshape(*image.shape[:-2], -1) for image in images], axis=-1),)
 
-    def reconstruct(self, planes: Planes, change: np.ndarray) -> Planes:
-        """The frame with a change (P,) of its images added, each level times its gain."""
-        images = [
-            part.reshape(size) for part, size in zip(np.split(change, self._cuts), self._layers.sizes, strict=True)
-        ]
-        return self._layers.merge(
-            planes, [amplified(image, gain, self._ops) for image, gain in zip(images, self._gains, strict=True)]
-        )
+    def row(self, reduced: Planes) -> np.ndarray:
+        """All images of a frame: (P,) float32."""
+        return reduced[0]
+
+    def changes(self, change: np.ndarray) -> Planes:
+        """A change (P,) of the images as `add` takes it."""
+        return (change[None],)
+
+    def add(self, *arrays: np.ndarray) -> Planes:
+        """The parts with a change of their images added, each level times its gain; the parts first."""
+        parts, change = arrays[:-1], arrays[-1]
+        lead = change.shape[:1] if parts[0].ndim == 4 else ()
+        change, images = change.reshape(*lead, -1), []
+        for cut, size, gain in zip(self._cuts, self._layers.sizes, self._gains, strict=True):
+            images.append(amplified(change[..., cut].reshape(*lead, *size), gain, self.ops))
+        return self._layers.merge(parts, images)
+
+    def passed(self, run: Callable[[Any, np.ndarray], tuple[Any, np.ndarray]]) -> Carried:
+        """Work for one pass: parts with what run(carried, images (n, P)) -> (carried, change) makes of them added."""
+
+        def step(carried: Any, *parts: np.ndarray) -> tuple[Any, Planes]:
+            carried, change = run(carried, self.reduce(*parts)[0].reshape(-1, *self.shape))
+            return carried, self.add(*parts, change)
+
+        return Carried(step)

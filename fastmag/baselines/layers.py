@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from fastmag.baselines.level import LUMA, attenuated, covering, halvings
-from fastmag.color import Picture, Planes
+from fastmag.color import GBR, Picture, Planes, put_back
 from fastmag.ops import Ops
+from fastmag.places import near, plane
 
 RAMP = 12  # pixels over which a change fades at the border of a region
-GBR = [1, 2, 0]  # channels of the planes g, b, r
 
 
 class Layers:
@@ -18,6 +18,7 @@ class Layers:
     The first image is the luma, the planes' own or 0.299 R + 0.587 G + 0.114 B; with chroma 0 it is the only one, and
     its change moves all channels alike. Otherwise there are two more: the chroma planes, or R, G and B instead of
     all three. `sizes` and `halvings` tell how large the images are, and how often they were halved against the luma.
+    Parts and images of several frames at once have one axis more in front.
     """
 
     def __init__(self, picture: Picture, ops: Ops, chroma: float):
@@ -32,47 +33,57 @@ class Layers:
             self.sizes = sizes[:1] * len(self.halvings)
         else:
             self.halvings, self.sizes = shifts, sizes
+        if not self._colours:
+            self._windows = self._windows[: len(self.sizes)]
         self._fades = [fade(size) for size in self.sizes] if picture.roi is not None else None
 
-    def split(self, planes: Planes) -> list[np.ndarray]:
-        """The images of one frame."""
-        parts = [plane[window] for plane, window in zip(planes, self._windows, strict=True)]
-        if not self._colours:
-            return [part.astype(np.float32) for part in parts[: len(self.sizes)]]
-        if parts[0].ndim == 3 and self._luma_only:
-            return [self.ops.luma(parts[0], tuple(LUMA))]
-        channels = [parts[0][..., i] for i in range(3)] if parts[0].ndim == 3 else parts
-        if not self._luma_only:
-            return [channel.astype(np.float32) for channel in channels]
-        return [np.tensordot(LUMA[self._order].astype(np.float32), np.stack(channels).astype(np.float32), 1)]
+    def parts(self, planes: Planes) -> Planes:
+        """What of the planes is looked at, and changes."""
+        return tuple(whole[window] for whole, window in zip(planes, self._windows, strict=False))
 
-    def merge(self, planes: Planes, changes: list[np.ndarray]) -> Planes:
-        """The frame with changes of its images added, those of colour times chroma: new planes, same types."""
-        if self._fades is not None:
-            changes = [change * weights for change, weights in zip(changes, self._fades, strict=True)]
-        if not self._colours:
-            scaled = [change if i == 0 else np.float32(self._chroma) * change for i, change in enumerate(changes)]
-            return tuple(self._add(plane, i, scaled[i]) if i < len(scaled) else plane for i, plane in enumerate(planes))
+    def split(self, parts: Planes) -> list[np.ndarray]:
+        """The images of parts."""
         if self._luma_only:
-            return tuple(self._add(plane, i, changes[0]) for i, plane in enumerate(planes))
-        matrix = attenuated(self._chroma)[np.ix_(self._order, self._order)].T.astype(np.float32)
-        mixed = np.stack(changes, axis=-1) @ matrix if self._chroma != 1 else np.stack(changes, axis=-1)
-        if planes[0].ndim == 3:
-            return (self._add(planes[0], 0, mixed),)
-        return tuple(self._add(plane, i, np.ascontiguousarray(mixed[..., i])) for i, plane in enumerate(planes))
+            return [luma_of(parts, self.picture.kind, self.ops)]
+        if self.picture.kind == "rgb":
+            return [parts[0][..., i].astype(np.float32) for i in range(3)]
+        return [plane(part).astype(np.float32) for part in parts]
 
-    @property
-    def _order(self) -> list[int]:
-        return GBR if self.picture.kind == "gbr" else [0, 1, 2]
+    def merge(self, parts: Planes, changes: list[np.ndarray]) -> Planes:
+        """The parts with changes of their images added, those of colour times chroma: new ones, same types."""
+        if self._fades is not None:
+            changes = [change * near(weights, change) for change, weights in zip(changes, self._fades, strict=True)]
+        if not self._colours:
+            changes = [change if i == 0 else change * np.float32(self._chroma) for i, change in enumerate(changes)]
+        elif self._luma_only:
+            changes = changes * len(parts)
+        else:
+            order = colour_order(self.picture.kind)
+            matrix = attenuated(self._chroma)[np.ix_(order, order)].T.astype(np.float32)
+            mixed = np.stack(changes, axis=-1)
+            mixed = mixed @ near(matrix, mixed) if self._chroma != 1 else mixed
+            changes = [mixed] if len(parts) == 1 else [mixed[..., i] for i in range(3)]
+        pairs = zip(parts, changes, strict=True)
+        return tuple(self.ops.add_change(part, change, 0, self._top) for part, change in pairs)
 
-    def _add(self, plane: np.ndarray, i: int, change: np.ndarray) -> np.ndarray:
-        part = plane[self._windows[i]]
-        added = self.ops.add_change(part, change, 0, self._top)
-        if part.shape == plane.shape:
-            return added
-        out = plane.copy()
-        out[self._windows[i]] = added
-        return out
+    def whole(self, planes: Planes, merged: Planes) -> Planes:
+        """The planes with parts replaced."""
+        return (*map(put_back, planes, self._windows, merged), *planes[len(merged) :])
+
+
+def luma_of(parts: Planes, kind: str, ops: Ops) -> np.ndarray:
+    """The luma (..., h, w) float32 of parts of a picture's planes, in their own units."""
+    if kind == "rgb":
+        return ops.luma(parts[0], tuple(LUMA))
+    if kind != "gbr":
+        return plane(parts[0]).astype(np.float32)
+    channels = np.stack([plane(part) for part in parts]).astype(np.float32)
+    return np.tensordot(near(LUMA[GBR].astype(np.float32), channels), channels, 1)
+
+
+def colour_order(kind: str) -> list[int]:
+    """The channels of a picture's planes."""
+    return GBR if kind == "gbr" else [0, 1, 2]
 
 
 def _size(window: tuple[slice, slice], shape: tuple[int, int]) -> tuple[int, int]:

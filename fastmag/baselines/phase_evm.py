@@ -33,7 +33,7 @@ def by_view(
         check_passband(params.passband, fs)
     least = shortest(params.passband, fs) if params.passband else 2
     looks_back = params.temporal in ("butterworth", "iir")
-    view = kind(source.picture, ops, params.alpha, params.sigma, PYRAMIDS[params.pyramid], params.attenuate, looks_back)
+    view = kind(source.picture, ops, params.alpha, params.sigma, PYRAMIDS[params.pyramid], params.attenuate)
     if looks_back:
         count = stream(source, sink, view, Causal(looking_back(params, fs), ops), fs, least, progress)
     else:

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from fastmag.baselines.layers import Layers
 from fastmag.color import Picture, Planes
+from fastmag.flow import Carried, Kept
 from fastmag.ops import Ops
 from fastmag.pyramids import Steerable, steerable
 
 Subbands = tuple[np.ndarray, ...]
 Difference = Callable[..., np.ndarray]  # (subbands, before, out) -> out, the phase between them
-
-
-class Accumulator:
-    """The phase of each coefficient since the first frame, followed from frame to frame through full turns."""
-
-    def __init__(self, ops: Ops, difference: Difference):
-        self._ops, self._difference = ops, difference
-        self._before: Subbands | None = None
-        self._states: list[np.ndarray] = []
-
-    def __call__(self, subbands: Subbands, out: np.ndarray) -> np.ndarray:
-        """The phase (P,) of the next frame's subbands, one (1, K, h, w) a level, written into `out`."""
-        if self._before is None:
-            self._before = subbands
-            self._states = [np.zeros(s.shape[1:]) for s in subbands]
-        low = 0
-        for now, before, state in zip(subbands, self._before, self._states, strict=True):
-            part = out[low : low + now.size].reshape(now.shape)
-            self._difference(now, before, out=part)
-            self._ops.accumulate_phase(part, state, out=part)
-            low += now.size
-        self._before = subbands
-        return out
+Followed = tuple[Subbands, list[np.ndarray]]  # the last frame's subbands, and the phase that it has reached
+EACH = 32  # bytes of device memory a coefficient: as complex numbers, turned, and as phases
 
 
 class PhaseView:
@@ -44,61 +26,102 @@ class PhaseView:
     The change is smoothed with weights of amplitude over `sigma` samples first. Only the difference is rendered
     (Wadhwa et al. 2013: coefficients times exp(i alpha change)), so that what does not move keeps its bits. attenuate
     takes each coefficient back to its phase in the first frame before.
-    keep: frames are reconstructed soon after they are represented, so that their subbands are held until then.
-    Frames are represented in order, from the first on; they are reconstructed in order, too.
+    Frames are represented in order, from the first on; they are reconstructed in order, too. The parts are those that
+    fastmag.flow takes, of a frame or of a block: `parts`, `reduce`, `row`; `parts` with `changes`, `add`, `whole`; or,
+    in one pass, `parts`, `passed`, `whole`.
     """
 
-    def __init__(
-        self, picture: Picture, ops: Ops, alpha: float, sigma: float, pyramid: dict, attenuate: bool, keep: bool
-    ):
-        self._layers, self._ops = Layers(picture, ops, 0), ops
+    def __init__(self, picture: Picture, ops: Ops, alpha: float, sigma: float, pyramid: dict, attenuate: bool):
+        self._layers, self.ops, self.kept = Layers(picture, ops, 0), ops, Kept()
+        self.parts, self.whole = self._layers.parts, self._layers.whole
         self.plan = self._plan(self._layers.sizes[0], pyramid)
-        self._alpha, self._sigma, self._attenuate, self._keep = alpha, sigma, attenuate, keep
-        sizes = [self.plan.orientations * h * w for h, w in self.plan.sizes]
-        self._cuts, self.shape = np.cumsum(sizes)[:-1], (int(np.sum(sizes)),)
-        self._follow, self._follow_again = (Accumulator(ops, self._difference()) for _ in range(2))
-        self._held: dict[int, Subbands] = {}
+        self._alpha, self._sigma, self._attenuate = alpha, sigma, attenuate
+        ends = np.cumsum([0, *(self.plan.orientations * h * w for h, w in self.plan.sizes)]).tolist()
+        self._cuts, self.shape = [slice(*cut) for cut in pairwise(ends)], (ends[-1],)
+        self.each = EACH * ends[-1]
+        self.reduce, self.add = Carried(self._reduced), Carried(self._added)
 
     def _plan(self, size: tuple[int, int], pyramid: dict) -> Steerable:
         return steerable(size, **pyramid)
 
     def _difference(self) -> Difference:
-        return self._ops.phase_difference
+        return self.ops.phase_difference
 
     def _amplitude(self, coefficients: np.ndarray) -> np.ndarray:
-        return self._ops.amplitude(coefficients)
+        return self.ops.amplitude(coefficients)
 
     def _shift(self, coefficients: np.ndarray, delta: np.ndarray, factor: float) -> np.ndarray:
-        return self._ops.shift_phase(coefficients, delta, factor)
+        return self.ops.shift_phase(coefficients, delta, factor)
 
     def _synthesis(self, differences: list[np.ndarray]) -> np.ndarray:
-        return self._ops.steerable_synthesis(differences, self.plan, overwrite=True)
+        return self.ops.steerable_synthesis(differences, self.plan, overwrite=True)
 
-    def represent(self, planes: Planes) -> np.ndarray:
+    def row(self, reduced: Planes) -> np.ndarray:
         """The phase of the next frame since the first, every coefficient of every level: (P,) float32."""
-        subbands = self._analyse(planes)
-        if self._keep:
-            self._held[id(planes)] = subbands
-        return self._follow(subbands, np.empty(self.shape, np.float32))
+        return reduced[0].reshape(-1)
 
-    def reconstruct(self, planes: Planes, change: np.ndarray) -> Planes:
-        """The frame with its phases changed by alpha times `change` (P,), and its other motion held where asked."""
-        subbands = self._held.pop(id(planes), None) or self._analyse(planes)
-        total = self._follow_again(subbands, np.empty(self.shape, np.float32)) if self._attenuate else None
-        factor = 1.0 if self._attenuate else self._alpha
-        differences = []
-        for level, part in enumerate(np.split(change, self._cuts)):
-            coefficients = subbands[level]
-            delta = self._smoothed(np.ascontiguousarray(part).reshape(coefficients.shape), coefficients)
+    def changes(self, change: np.ndarray) -> Planes:
+        """A change of the phase as `add` takes it."""
+        return (change[None],)
+
+    def passed(self, run: Callable[[Any, np.ndarray], tuple[Any, np.ndarray]]) -> Carried:
+        """Work for one pass: parts with what run(carried, phases (n, P)) -> (carried, change) makes of them added."""
+
+        def step(carried: Any, *parts: np.ndarray) -> tuple[Any, Planes]:
+            followed, filtered = carried or (None, None)
+            subbands = self._analyse(parts)
+            followed, phases = self._follow(followed, subbands)
+            total = phases.copy() if self._attenuate else None
+            filtered, change = run(filtered, phases)
+            return (followed, filtered), self._rendered(parts, subbands, change, total)
+
+        return Carried(step)
+
+    def _reduced(self, followed: Followed | None, *parts: np.ndarray) -> tuple[Followed, Planes]:
+        followed, phases = self._follow(followed, self._analyse(parts))
+        return followed, (phases,)
+
+    def _added(self, followed: Followed | None, *arrays: np.ndarray) -> tuple[Followed | None, Planes]:
+        parts, change, total = arrays[:-1], arrays[-1], None
+        subbands = self._analyse(parts)
+        if self._attenuate:
+            followed, total = self._follow(followed, subbands)
+        return followed, self._rendered(parts, subbands, change.reshape(len(subbands[0]), -1), total)
+
+    def _analyse(self, parts: Planes) -> Subbands:
+        """Subbands (n, K, h, w) of a frame or a block."""
+        image = self._layers.split(parts)[0]
+        return self.ops.steerable_analysis(image if image.ndim == 3 else image[None], self.plan)
+
+    def _follow(self, followed: Followed | None, subbands: Subbands) -> tuple[Followed, np.ndarray]:
+        """The phase (n, P) of the next frames since the first, through full turns."""
+        count, difference = len(subbands[0]), self._difference()
+        before, states = followed or (tuple(s[:1] for s in subbands), [])
+        phases = np.empty_like(subbands[0], np.float32, shape=(count, *self.shape))
+        for level, (now, last, cut) in enumerate(zip(subbands, before, self._cuts, strict=True)):
+            part = phases[0, cut].reshape(now.shape) if count == 1 else np.empty_like(phases, shape=now.shape)
+            difference(now[:1], last, out=part[:1])
+            if count > 1:
+                difference(now[1:], now[:-1], out=part[1:])
+            if len(states) == level:
+                states.append(np.zeros_like(part[0], np.float64))
+            self.ops.accumulate_phase(part, states[level], out=part)
+            if count > 1:
+                phases[:, cut] = part.reshape(count, -1)
+        return (tuple(s[-1:] for s in subbands), states), phases
+
+    def _rendered(self, parts: Planes, subbands: Subbands, change: np.ndarray, total: np.ndarray | None) -> Planes:
+        """Parts whose phases change by alpha times `change` (n, P), their other motion, `total`, held where given."""
+        factor, differences = self._alpha if total is None else 1.0, []
+        for coefficients, cut in zip(subbands, self._cuts, strict=True):
+            delta = self._smoothed(change[:, cut].reshape(coefficients.shape), coefficients)
             if total is not None:
-                delta = np.float32(self._alpha) * delta - np.split(total, self._cuts)[level].reshape(delta.shape)
+                delta = delta * np.float32(self._alpha) - total[:, cut].reshape(delta.shape)
             differences.append(self._shift(coefficients, delta, factor))
-        return self._layers.merge(planes, [self._synthesis(differences)[0]])
-
-    def _analyse(self, planes: Planes) -> Subbands:
-        return self._ops.steerable_analysis(self._layers.split(planes)[0][None], self.plan)
+        moved = self._synthesis(differences)
+        return self._layers.merge(parts, [moved if parts[0].ndim == 4 else moved[0]])
 
     def _smoothed(self, phase: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         if self._sigma == 0:
             return phase
-        return self._ops.smooth_amplitude_weighted(phase, self._amplitude(coefficients), self._sigma)
+        return self.ops.smooth_amplitude_weighted(phase, self._amplitude(coefficients), self._sigma)

@@ -27,16 +27,16 @@ class RieszView(PhaseView):
         return riesz(size, octaves=pyramid.get("octaves", 1.0))
 
     def _difference(self) -> Difference:
-        return self._ops.riesz_difference
+        return self.ops.riesz_difference
 
     def _amplitude(self, coefficients: np.ndarray) -> np.ndarray:
-        return self._ops.riesz_amplitude(coefficients)
+        return self.ops.riesz_amplitude(coefficients)
 
     def _shift(self, coefficients: np.ndarray, delta: np.ndarray, factor: float) -> np.ndarray:
-        return self._ops.riesz_shift(coefficients, delta, factor)
+        return self.ops.riesz_shift(coefficients, delta, factor)
 
     def _synthesis(self, differences: list[np.ndarray]) -> np.ndarray:
-        return self._ops.steerable_synthesis(differences, self.plan.bands(), overwrite=True)
+        return self.ops.steerable_synthesis(differences, self.plan.bands(), overwrite=True)
 
 
 def magnify(source, sink, params: Riesz, ops: Ops, progress: passes.Progress = passes.silent) -> Outcome:

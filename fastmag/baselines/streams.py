@@ -1,7 +1,6 @@
-"""The ways of a clip through a temporal filter, in bounded memory: all of it at once, or block by block.
+"""The ways of a clip through a temporal filter, in bounded memory: all of it at once, or frame by frame.
 
-A `view` is what is filtered of a frame: `represent(planes) -> array of view.shape`, and
-`reconstruct(planes, filtered) -> planes`.
+A `view` is what is filtered of a frame, in the parts that fastmag.flow takes: see fastmag.baselines.phase_view.
 """
 
 from __future__ import annotations
@@ -16,9 +15,8 @@ from fastmag.columns import along_time
 from fastmag.errors import InputError
 from fastmag.kernels import plans
 from fastmag.ops import Ops
+from fastmag.places import near
 
-BLOCK_BYTES = 8 << 20
-MOST = 32  # frames of a block
 SHORTER = "use a shorter clip or a smaller --roi"
 ONE_PASS = "take --temporal butterworth, which needs none, a smaller --roi or a shorter clip"
 
@@ -42,22 +40,18 @@ def whole(
         return passes.synthesise(Shortened(source, late, 0), sink, view, change, grid + late / fps, progress)
 
 
-def stream(
-    source, sink, view, run: Callable[[np.ndarray], np.ndarray], fs: float, least: int, progress=passes.silent
-) -> int:
-    """One pass, for a filter that looks back alone: run(next (n, ...)) -> the same shape, with a state of its own.
+def stream(source, sink, view, run: Causal, fs: float, least: int, progress=passes.silent) -> int:
+    """One pass, for a filter that looks back alone.
 
     `fs` is the camera's rate. Returns the frames written. Raises InputError, and leaves nothing behind, where there
     are fewer than `least`.
     """
     count = 0
     with sink:
-        for frames in blocks(source.frames(), rows_for(view.shape)):
-            filtered = run(np.stack([view.represent(frame.planes) for frame in frames]))
-            for frame, here in zip(frames, filtered, strict=True):
-                sink.write(frame.with_planes(view.reconstruct(frame.planes, here)))
-                count += 1
-                progress("magnify", count, source.n_frames)
+        for frame in passes.passed(source.frames(), view, view.passed(run)):
+            sink.write(frame)
+            count += 1
+            progress("magnify", count, source.n_frames)
         check_length(count, least, fs)
     return count
 
@@ -67,13 +61,13 @@ class Causal:
 
     def __init__(self, sections: np.ndarray, ops: Ops):
         self._sections, self._ops = sections, ops
-        self._state: np.ndarray | None = None
 
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """The next rows (n, P) float32, filtered in place."""
-        if self._state is None:
-            self._state = plans.settled(self._sections)[:, :, None] * rows[0].astype(np.float64)
-        return self._ops.bandpass_forward(rows, self._sections, self._state, out=rows)
+    def __call__(self, state: np.ndarray | None, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(state, the next rows (n, P) float32), both changed in place; None is the state before the first."""
+        if state is None:
+            rest = near(plans.settled(self._sections), rows)
+            state = rest[:, :, None] * rows[0].astype(np.float64)
+        return state, self._ops.bandpass_forward(rows, self._sections, state, out=rows)
 
 
 class Shortened:
@@ -100,20 +94,3 @@ def check_length(count: int, least: int, fs: float) -> None:
             f"the clip has {count} frames; this filter needs at least {least} ({least / fs:.1f} seconds of filming): "
             "use a longer clip, or a higher passband"
         )
-
-
-def rows_for(shape: tuple[int, ...]) -> int:
-    """Frames of float32 vectors that fit into a block."""
-    return max(1, min(MOST, BLOCK_BYTES // (4 * int(np.prod(shape)))))
-
-
-def blocks(frames: Iterator, size: int) -> Iterator[list]:
-    """Lists of `size` frames, the last one shorter."""
-    block: list = []
-    for frame in frames:
-        block.append(frame)
-        if len(block) == size:
-            yield block
-            block = []
-    if block:
-        yield block

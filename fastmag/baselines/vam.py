@@ -38,9 +38,7 @@ def magnify_motion(source, sink, params: VamMotion, ops: Ops, progress: passes.P
 
     Raises InputError where the clip is too short, too slow or too small.
     """
-    view = PhaseView(
-        source.picture, ops, params.alpha, params.sigma, PYRAMIDS[params.pyramid], attenuate=False, keep=False
-    )
+    view = PhaseView(source.picture, ops, params.alpha, params.sigma, PYRAMIDS[params.pyramid], attenuate=False)
     return _accelerate(source, sink, view, params, progress)
 
 

@@ -103,9 +103,15 @@ def constants(make: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
     """The arrays that make(*arguments) answers, on the device, as int32 and float32; copied there once."""
     made = make(*arguments)
     parts = made if isinstance(made, tuple) else (made,)
-    there = tuple(up(part.astype(np.int32 if part.dtype.kind == "i" else np.float32)) for part in parts)
-    _settle()
-    return there
+    return tuple(lasting(part.astype(np.int32 if part.dtype.kind == "i" else np.float32)) for part in parts)
+
+
+def lasting(x: NDArray) -> Any:
+    """A copy of a host array on the device, to be read on any stream afterwards: waits for it."""
+    made = up(x)
+    if not SIMULATED:
+        xp.cuda.get_current_stream().synchronize()
+    return made
 
 
 def doubles(values: NDArray) -> Any:
@@ -115,15 +121,7 @@ def doubles(values: NDArray) -> Any:
 
 @lru_cache(maxsize=64)
 def _doubles(content: bytes, shape: tuple[int, ...]) -> Any:
-    there = up(np.frombuffer(content).reshape(shape))
-    _settle()
-    return there
-
-
-def _settle() -> None:
-    """Wait for the current stream: what is copied there once may be read on any stream afterwards."""
-    if not SIMULATED:
-        xp.cuda.get_current_stream().synchronize()
+    return lasting(np.frombuffer(content).reshape(shape))
 
 
 def spectrum(frames: Any) -> Any:

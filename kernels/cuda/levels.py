@@ -15,6 +15,7 @@ from fastmag.kernels.cuda._jit import kernel, scalar
 from fastmag.kernels.cuda.resample import shrink
 
 _EDGE, _NEAR, _MIDDLE = (np.float32(w) for w in plans.BINOMIAL[:3])
+_IMAGES = "float32[:,:,::1]"
 _EIGHTH, _QUARTERS, _HALF = np.float32(0.125), np.float32(0.75), np.float32(0.5)
 
 
@@ -24,24 +25,27 @@ def _blurred(a, b, c, d, e):
 
 
 @scalar
-def _down_column(x, rows, i, j):
-    """Column j of x blurred downwards around the row 2 i; rows are the mirrored indices."""
+def _down_column(x, b, rows, i, j):
+    """Column j of image b blurred downwards around the row 2 i; rows are the mirrored indices."""
     k = 2 * i
-    return _blurred(x[rows[k], j], x[rows[k + 1], j], x[rows[k + 2], j], x[rows[k + 3], j], x[rows[k + 4], j])
+    return _blurred(
+        x[b, rows[k], j], x[b, rows[k + 1], j], x[b, rows[k + 2], j], x[b, rows[k + 3], j], x[b, rows[k + 4], j]
+    )
 
 
-@kernel("void(float32[:,::1], int32[::1], int32[::1], float32[:,::1])")
+@kernel(f"void({_IMAGES}, int32[::1], int32[::1], {_IMAGES})")
 def _shrink(x, rows, columns, out):
     left, top = cuda.grid(2)
     across, down = cuda.gridsize(2)
-    for i in range(top, out.shape[0], down):
-        for j in range(left, out.shape[1], across):
-            k = 2 * j
-            out[i, j] = _blurred(
-                _down_column(x, rows, i, columns[k]), _down_column(x, rows, i, columns[k + 1]),
-                _down_column(x, rows, i, columns[k + 2]), _down_column(x, rows, i, columns[k + 3]),
-                _down_column(x, rows, i, columns[k + 4]),
-            )  # fmt: skip
+    for b in range(cuda.blockIdx.z, out.shape[0], cuda.gridDim.z):
+        for i in range(top, out.shape[1], down):
+            for j in range(left, out.shape[2], across):
+                k = 2 * j
+                out[b, i, j] = _blurred(
+                    _down_column(x, b, rows, i, columns[k]), _down_column(x, b, rows, i, columns[k + 1]),
+                    _down_column(x, b, rows, i, columns[k + 2]), _down_column(x, b, rows, i, columns[k + 3]),
+                    _down_column(x, b, rows, i, columns[k + 4]),
+                )  # fmt: skip
 
 
 @scalar
@@ -57,26 +61,27 @@ def _next(k, m, n):
 
 
 @scalar
-def _up_row(coarse, before, here, after, even, j):
-    return _enlarged(coarse[before, j], coarse[here, j], coarse[after, j], even)
+def _up_row(coarse, b, before, here, after, even, j):
+    return _enlarged(coarse[b, before, j], coarse[b, here, j], coarse[b, after, j], even)
 
 
-@kernel("void(float32[:,::1], float32[:,::1], float32, float32[:,::1])")
+@kernel(f"void({_IMAGES}, {_IMAGES}, float32, {_IMAGES})")
 def _enlarge(x, coarse, gain, out):
     """out = gain * x + coarse enlarged."""
     left, top = cuda.grid(2)
     across, down = cuda.gridsize(2)
-    h, w = out.shape
-    m, n = coarse.shape
-    for y in range(top, h, down):
-        k = y // 2
-        before, after, even = k - 1 if k > 0 else min(1, m - 1), _next(k, m, h), y % 2 == 0
-        for x_ in range(left, w, across):
-            j = x_ // 2
-            p = _up_row(coarse, before, k, after, even, j - 1 if j > 0 else min(1, n - 1))
-            q = _up_row(coarse, before, k, after, even, j)
-            r = _up_row(coarse, before, k, after, even, _next(j, n, w))
-            out[y, x_] = gain * x[y, x_] + _enlarged(p, q, r, x_ % 2 == 0)
+    count, h, w = out.shape
+    m, n = coarse.shape[1], coarse.shape[2]
+    for b in range(cuda.blockIdx.z, count, cuda.gridDim.z):
+        for y in range(top, h, down):
+            k = y // 2
+            before, after, even = k - 1 if k > 0 else min(1, m - 1), _next(k, m, h), y % 2 == 0
+            for x_ in range(left, w, across):
+                j = x_ // 2
+                p = _up_row(coarse, b, before, k, after, even, j - 1 if j > 0 else min(1, n - 1))
+                q = _up_row(coarse, b, before, k, after, even, j)
+                r = _up_row(coarse, b, before, k, after, even, _next(j, n, w))
+                out[b, y, x_] = gain * x[b, y, x_] + _enlarged(p, q, r, x_ % 2 == 0)
 
 
 @door()
@@ -91,23 +96,25 @@ def downsample_gaussian(frame: NDArray, levels: tuple[int, int], out: NDArray | 
     return shrink(frame, down, across, out)
 
 
-@door()
+@door(batch=("x",))
 def pyramid_down(x: NDArray, out: NDArray | None = None) -> NDArray:
-    """As `fastmag.kernels.reference.pyramid_down`, float32."""
+    """As `fastmag.kernels.reference.pyramid_down`, float32; also of a batch (B, h, w)."""
     x = reading(x)
-    h, w = x.shape
-    out = writing(out, (-(-h // 2), -(-w // 2)))
+    h, w = x.shape[-2:]
+    out = writing(out, (*x.shape[:-2], -(-h // 2), -(-w // 2)))
     (rows,), (columns,) = (device.constants(plans.reflected, n, 2) for n in (h, w))
-    _shrink.plane(*out.shape, x, rows, columns, out)
+    images, halves = (y.reshape(-1, *y.shape[-2:]) for y in (x, out))
+    _shrink.plane(*halves.shape[1:], images, rows, columns, halves, depth=len(halves))
     return out
 
 
-@door()
+@door(batch=("x", "coarse"))
 def pyramid_up_add(x: NDArray, coarse: NDArray, gain: float, out: NDArray | None = None) -> NDArray:
-    """As `fastmag.kernels.reference.pyramid_up_add`, float32."""
+    """As `fastmag.kernels.reference.pyramid_up_add`, float32; also of a batch (B, h, w)."""
     x, coarse = reading(x), reading(coarse)
-    if coarse.shape != (-(-x.shape[0] // 2), -(-x.shape[1] // 2)):
+    if coarse.shape != (*x.shape[:-2], -(-x.shape[-2] // 2), -(-x.shape[-1] // 2)):
         raise InputError(f"coarse must be half of x {x.shape}, rounded up; got {coarse.shape}: use pyramid_down")
     out = writing(out, x.shape)
-    _enlarge.plane(*out.shape, x, coarse, np.float32(gain), out)
+    images, halves, results = (y.reshape(-1, *y.shape[-2:]) for y in (x, coarse, out))
+    _enlarge.plane(*results.shape[1:], images, halves, np.float32(gain), results, depth=len(results))
     return out

@@ -75,12 +75,12 @@ def _fold(boxes, masks, down, across, scale, spectrum):
 
 @lru_cache(maxsize=32)
 def _masks(plan: Steerable, level: int, dtype: np.dtype) -> Any:
-    return device.up(plan.masks(level).astype(dtype))
+    return device.lasting(plan.masks(level).astype(dtype))
 
 
 @lru_cache(maxsize=2)
 def _residual(plan: Steerable, dtype: np.dtype) -> Any:
-    return device.up(plan.residual().astype(dtype))
+    return device.lasting(plan.residual().astype(dtype))
 
 
 def _parts(x: Any) -> Any:
