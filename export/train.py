@@ -64,7 +64,7 @@ class Plan:
 @dataclass(frozen=True)
 class Recipe:
     """What is trained, and how: network() makes it; windows(clips, plan, step) -> x, y; loss(guess, y, share of the
-    steps that are done), where guess and y have the shape of y; scores(network, clips, device) -> what the learning
+    steps that are done), where y is what windows gave; scores(network, clips, device) -> what the learning
     curve shows. Clips say whether they are `held_out`. early: after this share of the steps the network is kept, and
     what comes out is the mean of that and of the last one; 0 for the last one alone."""
 
@@ -121,6 +121,7 @@ def pearson(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 def loss_of(y: torch.Tensor, truth: torch.Tensor, done: float = 1.0) -> torch.Tensor:
     """1 - r over each window, plus a tenth of the squared error, which alone would ruin the map (windows, frames)."""
+    y = y.view(truth.shape)
     return 1 - pearson(y, truth).mean() + 0.1 * ((y - truth) ** 2).mean()
 
 
@@ -185,7 +186,7 @@ def update(network, optimizer, recipe: Recipe, plan: Any, step: int, x: torch.Te
     x, y = x.to(plan.device, memory_format=torch.channels_last), y.to(plan.device)
     with torch.autocast(plan.device.split(":")[0], torch.bfloat16, enabled=plan.bf16):
         guess = network(x)
-    loss = recipe.loss(guess.float().view(y.shape), y, step / plan.steps)
+    loss = recipe.loss(guess.float(), y, step / plan.steps)
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

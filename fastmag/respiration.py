@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmag import deepmag, passes, phase
 from fastmag.errors import InputError
-from fastmag.motion import agreement, lens, paper, reading
+from fastmag.motion import agreement, lens, lift, paper, reading
 from fastmag.motion.lens import flow
 from fastmag.motion.synthesis import Piece, synthesise
 from fastmag.motion.view import View
@@ -102,15 +102,19 @@ def observe(spool: Spool, start: int, stop: int, fps: float, network, ops: Ops) 
     """The motion from frame `start` to before frame `stop`, and where the network looks, the mean of some frames."""
     rate, count = np.float32(fps / phase.ANALYSIS_FPS), stop - start - 1
     moved, power = np.empty((count, 2, *phase.SHAPE[1:]), np.float32), np.zeros(phase.SHAPE[1:], np.float32)
-    looks, marked = [], np.arange(0, count, MAP_STRIDE)
+    looks, marked, sums = [], np.arange(0, count, MAP_STRIDE), np.zeros((2, phase.SMALL, phase.SMALL))
     for low, high in batches(count):
-        subbands = phase.analyse(spool.read(start + low, start + high + 1), ops)
+        luma = spool.read(start + low, start + high + 1)
+        sums += luma[1:].sum(0), np.square(luma[1:], dtype=np.float64).sum(0)
+        subbands = phase.analyse(luma, ops)
         moved[low:high], energy = flow(subbands, ops)
         power += energy.sum(axis=0) / count
         for row in marked[(marked >= low) & (marked < high)] - low:
             x, through = lens.look(subbands[row : row + 2], ops)
             looks.append(network(lens.seen(x * rate, through, ops))[0, :2] / lens.UNIT)
-    return agreement.Motion(moved, power, np.mean(looks, axis=0))
+    mean, square = sums / count
+    change = np.sqrt(np.maximum(square - mean**2, 0))
+    return agreement.Motion(moved, power, np.mean(looks, axis=0), mean, change)
 
 
 def coherent_pieces(
@@ -121,12 +125,13 @@ def coherent_pieces(
     spans, before = deepmag.sections_of(len(spool), fps, SECTION_SECONDS, OVERLAP_SECONDS), None
     for k, (start, stop) in enumerate(spans):
         inside, last = slice(start, stop - 1), k + 1 == len(spans)
-        body = agreement.Agreement(
-            observe(spool, start, stop, fps, network, ops), found.velocity[inside], params.passband, fps, ops
-        )
         wave = found.wave[start:stop]
+        swing = agreement.swing(wave, params.gain)
+        body = agreement.Agreement(
+            observe(spool, start, stop, fps, network, ops), found.velocity[inside], swing, params.passband, fps, ops
+        )
         presence = 1.0 if params.sure else agreement.presence(y[inside], found, inside, fps, params.passband)
-        field = body.field * np.float32(presence)
+        field = lift.field(body) * np.float32(presence)
         sections.append(Section(start, stop, y[inside], wave, found.rate_hz, presence))
         end = stop if last else spans[k + 1][0]
         whole = start if before is None else min(start + round(OVERLAP_SECONDS * fps), end)

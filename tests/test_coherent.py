@@ -148,7 +148,7 @@ def test_black_frames_and_dead_gradients_are_survived():
 def test_saturate_and_gate_stay_in_range():
     share = np.random.default_rng(8).exponential(1, (40, 36, 36)).astype(np.float32)
     share[:, :, :20] *= 0.05
-    start = seed.saturate(share, cpu)
+    start = seed.saturate(seed.nearness(share, cpu))
     assert start.min() >= 0 and start.max() <= 1 and start.std() > 0.05
     near = seed.gate(start, cpu)
     assert near.min() >= 0 and near.max() <= 1

@@ -35,10 +35,35 @@ class Estimate:
 
 def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, passband, ops: Ops) -> Estimate:
     """What beats, where and how much, from cells (T, h, w, 3), y (T - 1,) and the L1-normalised |dy/dX| (T, h, w)."""
+    known = gather(cells, y, share, fps, passband, ops)
+    skin = regression.refine(known.prior, known.evidence, known.p_band, ops)
+    beta = amplitude.amplitudes(cells, skin, known.evidence, known.p_band, known.witness, fps, ops)
+    presence = amplitude.presence(known.agreement, known.z, known.wave.rate_hz, passband)
+    return Estimate(known.wave, skin, beta, known.z, known.agreement, presence)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known before the last map: p, in the passband too and as y alone has it there (T,), the map so far and
+    |dy/dX| over its p95 (T, h, w), the evidence for p; how well and how surely cells follow y's own p."""
+
+    wave: Wave
+    p_band: np.ndarray
+    witness: np.ndarray
+    prior: np.ndarray
+    near: np.ndarray
+    evidence: regression.Evidence
+    z: float
+    agreement: float
+
+
+def gather(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, passband, ops: Ops) -> Known:
+    """All that speaks for a map, arguments as those of estimate."""
     cells = np.maximum(cells, 0)
     in_band = partial(filtered, passband=passband, fps=fps, bandpass=ops.bandpass)
     wave = pulse_wave(y, fps, passband, ops.bandpass)
-    start = seed.saturate(share, ops)
+    near = seed.nearness(share, ops)
+    start = seed.saturate(near)
 
     p_band = in_band(wave.p)
     prior, evidence = search(cells, start, p_band, passband, fps, ops)
@@ -52,9 +77,7 @@ def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, pa
     log_band = evidence.log_band
     del evidence  # it is most of the memory
     evidence = regression.level(regression.weigh(cells, log_band, p_band, fps, ops), start)
-    skin = regression.refine(prior, evidence, p_band, ops)
-    beta = amplitude.amplitudes(cells, skin, evidence, p_band, witness, fps, ops)
-    return Estimate(wave, skin, beta, z, agreement, amplitude.presence(agreement, z, wave.rate_hz, passband))
+    return Known(wave, p_band, witness, prior, near, evidence, z, agreement)
 
 
 def search(cells: np.ndarray, start: np.ndarray, p_band: np.ndarray, passband, fps: float, ops: Ops):

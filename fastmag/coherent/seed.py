@@ -7,10 +7,15 @@ import numpy as np
 from fastmag.ops import Ops
 
 
-def saturate(share: np.ndarray, ops: Ops) -> np.ndarray:
-    """clip((M / p95 - 0.08) / 0.3, 0, 1), M the share smoothed over 5 frames and 1 cell: (T, h, w) in [0, 1]."""
+def nearness(share: np.ndarray, ops: Ops) -> np.ndarray:
+    """M / p95, M the share (T, h, w) smoothed over 5 frames and 1 cell, p95 of each frame."""
     smooth = ops.smooth_space(ops.smooth_time(share, 5), 1.0)
-    return np.clip((smooth / (high(smooth, 95) + 1e-12) - 0.08) / 0.3, 0, 1)
+    return smooth / (high(smooth, 95) + 1e-12)
+
+
+def saturate(near: np.ndarray) -> np.ndarray:
+    """clip((nearness - 0.08) / 0.3, 0, 1): (T, h, w) in [0, 1]."""
+    return np.clip((near - 0.08) / 0.3, 0, 1)
 
 
 def gate(seed: np.ndarray, ops: Ops) -> np.ndarray:

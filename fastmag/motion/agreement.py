@@ -1,9 +1,9 @@
-"""Where the body follows the breath, and how far: pixels of displacement per pixel of the wave, place by place.
+"""What tells where the body follows the breath: maps of a section, for the network of motion/lift.py.
 
 A body sways as far as it breathes, and by chance some of that agrees with y. Two things tell them apart. The network
-looks for the breath at some places (its slope along the velocity of a place agrees with how the place moves) and takes
-others, a head, for reference; what the latter do is regressed out beside y. And a breath lifts what it lifts almost
-alike: what moves with y, but not as the places where the network looks do, is left as it is.
+that reads y looks for the breath at some places (its slope along the velocity of a place agrees with how the place
+moves) and takes others, a head, for reference; what the latter do is regressed out beside y. And a breath lifts what it
+lifts almost alike: the lift is the slope on y that most of the places where the network looks share.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from fastmag.motion.wave import Breath, rhythm
 from fastmag.ops import Ops
 from fastmag.temporal import butterworth
 
-BORDER = 9  # samples from the border to which filters see the opposite one; there a field goes on as it is
+BORDER = 9  # samples from the border to which filters see the opposite one
 FASTEST = np.float32(3.0)  # pixels from frame to frame at which flow is cut
 TEXTURE = np.float32(3.0)  # energy of the texture at which a place counts half
 OTHERS, USUAL = 2, 2.0  # motions that are regressed out, and how much further than elsewhere the body may go along
 CHANCE = np.float32(0.01)  # of the squared correlation: below, a place does not follow
 ALIKE = np.float32(0.5)  # of the lift: standard deviation of the slopes of what is lifted
-LOOK, REGION, NEAR, LOCAL = 5.0, 10.0, 1.5, 10.0  # sigmas in samples: of the looks, of their region, of slope and lift
+LOOK, REGION, NEAR = 5.0, 10.0, 1.5  # sigmas in samples: of the looks, of their region, of slopes
 FILL, FILLED = np.float32(0.1), 5.0  # share and sigma of a wider neighbourhood, for places without texture
 FAINT = np.float32(0.01)  # weight of nothing to see
-FOLLOWS, LED = (0.2, 0.45), (0.0, 0.12)  # of the slope and of the look, over the lift's: from no field to a whole one
-ELSEWHERE = (0.0, 0.3)  # of the look: what is above is no reference
-LOST = np.float32(1.25)  # what the noise of y and of the slopes, and the passband, take from a breath
-SMALLEST = np.float32(0.02)  # of the largest motion: what is below is none
+ELSEWHERE = (0.0, 0.3)  # of the look over the lift's: what is above is no reference
+VECTORS, COUNT = 10, 23  # maps of evidence: the first are pairs, across and down
+MOST, LOOKED = 3.0, 2.0  # at which slopes and the lift, in units of their own, and looks are cut
+SWING = 1.5  # standard deviations
+REACH = (0.3, 60.0)  # pixels of the largest motion that are told apart
 BREATHES = (0.04, 0.05)  # see presence: from no breath to one
 TINY = np.float32(1e-12)
 
@@ -38,11 +39,14 @@ TINY = np.float32(1e-12)
 @dataclass(frozen=True)
 class Motion:
     """What a section of a clip shows: the flow (T, 2, h, w), across and down in pixels from frame to frame, its mean
-    energy (h, w), and the mean slope (2, h, w) of the network's reading along the velocity of a place."""
+    energy (h, w), the mean slope (2, h, w) of the network's reading along the velocity of a place; and the luma's mean
+    and standard deviation over time (123, 123) each, grey levels."""
 
     flow: np.ndarray
     power: np.ndarray
     looks: np.ndarray
+    luma: np.ndarray
+    change: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,14 @@ class Lift:
 
 
 class Agreement:
-    """A section's motion against y (T,), its velocity within the passband: `field` (2, h, w) float32, and `lift`."""
+    """A section's motion against y (T,), its velocity within the passband.
 
-    def __init__(self, motion: Motion, y: np.ndarray, passband: tuple[float, float], fps: float, ops: Ops):
+    swing: how far the wave will swing, in its pixels, when it is magnified. Gives `lift`; `evidence` (COUNT, h, w)
+    float32, of which the first VECTORS maps turn with the picture and change their sign with y; and `unit`, pixels per
+    pixel of y, in which the evidence has its slopes.
+    """
+
+    def __init__(self, motion: Motion, y: np.ndarray, swing: float, passband: tuple[float, float], fps: float, ops: Ops):
         self._ops, y = ops, y.astype(np.float32)
         inner = np.zeros(motion.power.shape, np.float32)
         inner[BORDER:-BORDER, BORDER:-BORDER] = 1
@@ -74,12 +83,49 @@ class Agreement:
         self._kept = motion.power / (motion.power + 2 * RIDGE)  # what the flow's ridge leaves of a motion
         self._looks = [smooth(motion.looks * inner, sigma, ops) for sigma in (LOOK, REGION)]
         band = ops.bandpass(np.clip(motion.flow, -FASTEST, FASTEST), butterworth(passband, fps))
-        lift = self._lift(regress(band, y[:, None], 0.0))
+        alone = regress(band, y[:, None], 0.0)
+        lift = self._lift(alone)
         columns = np.concatenate([y[:, None], self._others(band, lift)], axis=1)
         free = len(band) * 2 * (passband[1] - passband[0]) / fps  # numbers that so many frames of the passband hold
         slope = regress(band, columns, _left(band, y[:, None], lift.weight) / free / USUAL**2)
         self.lift = self._lift(slope)
-        self.field = self._spread(slope.per_y)
+        counts = self._seen * np.maximum(slope.correlation - CHANCE, 0) ** 2 + TINY
+        self.unit = float(np.sqrt(((slope.per_y**2).sum(0) * counts).sum() / counts.sum()) + TINY)
+        vectors = self._vectors(slope, alone)
+        self.evidence = np.stack([*vectors, *self._scalars(motion, band, y, swing, slope, alone)]).astype(np.float32)
+
+    def _vectors(self, slope: Slope, alone: Slope) -> np.ndarray:
+        """Maps (VECTORS, h, w): slopes of neighbourhoods and of places, the former also before what else moves is taken
+        out; where the network looks; the lift."""
+        near = self._looks[0] / (np.percentile(np.abs(self._looks[0]), 99) + TINY)
+        lift = np.broadcast_to(self.lift.slope[:, None, None], near.shape)
+        slopes = [self._near(slope.per_y), slope.per_y, self._near(alone.per_y), lift]
+        near_, own, before, lift = (np.clip(x / self.unit, -MOST, MOST) for x in slopes)
+        return np.concatenate([near_, own, before, np.clip(near, -LOOKED, LOOKED), lift])
+
+    def _scalars(
+        self, motion: Motion, band: np.ndarray, y: np.ndarray, swing: float, slope: Slope, alone: Slope
+    ) -> list[np.ndarray]:
+        """Maps (h, w): how well places agree with y, what there is to see, how the network looks at it, how it looks,
+        what else moves; and two numbers of the whole section."""
+        lift, left = self.lift, band - slope.per_y * y[:, None, None, None]
+        rest, total = (np.sqrt((x**2).sum(1).mean(0)) for x in (left, band))
+        agrees = float((slope.correlation * lift.weight).sum())
+        reach = np.clip(swing * self.unit, 0, REACH[1])
+        return [
+            self._mean(slope.correlation, self._seen), slope.correlation, alone.correlation,
+            self._seen, np.log1p(motion.power) / 2,
+            np.clip(lift.led, -MOST, MOST), lift.weight / (lift.weight.max() + TINY),
+            _nodes(motion.luma) / 128 - 1, np.log1p(_nodes(motion.change)) / 2,
+            np.log1p(rest / (self.unit * y.std() + TINY)), np.log1p(10 * total),
+            np.full_like(total, agrees), np.full_like(total, np.log(reach + REACH[0])),
+        ]  # fmt: skip
+
+    def _near(self, per_y: np.ndarray) -> np.ndarray:
+        """Slopes (2, h, w) of a neighbourhood, and of a wider one where that has no texture."""
+        shown = np.concatenate([per_y * self._seen, (self._kept * self._seen)[None]])
+        *slope, weight = smooth(shown, NEAR, self._ops) + FILL * smooth(shown, FILLED, self._ops)
+        return np.stack(slope) / (weight + FAINT)
 
     def _lift(self, slope: Slope) -> Lift:
         """Where the network looks, slopes agree with it, and are alike."""
@@ -114,20 +160,13 @@ class Agreement:
         power, waves = np.linalg.eigh((fields @ fields.T).astype(np.float64))
         return (waves * np.sqrt(np.maximum(power, 0)))[:, -OTHERS:].astype(np.float32)
 
-    def _spread(self, per_y: np.ndarray) -> np.ndarray:
-        """The field: the lift of a wide neighbourhood, wherever slopes follow it and the network does not object."""
-        lift, ops = self.lift, self._ops
-        *local, weight = smooth(np.concatenate([per_y * lift.weight, (lift.weight * self._kept)[None]]), LOCAL, ops)
-        sure = weight / (weight + np.float32(0.05) * weight.max() + TINY)
-        local = np.stack(local) / (weight + TINY) * sure + lift.slope[:, None, None] * (1 - sure)
-        shown = np.concatenate([per_y * self._seen, (self._kept * self._seen)[None]])
-        *slope, weight = smooth(shown, NEAR, ops) + FILL * smooth(shown, FILLED, ops)
-        follows = (np.stack(slope) * local).sum(0) / ((weight + FAINT) * ((local**2).sum(0) + TINY))
-        field = held(local) * ramp(held(follows), FOLLOWS) * ramp(held(lift.led), LED)
-        field = smooth(np.pad(field, [(0, 0), (BORDER, BORDER), (BORDER, BORDER)], mode="edge"), 1.0, ops)
-        field = field[:, BORDER:-BORDER, BORDER:-BORDER]
-        size = np.abs(field).max(0)
-        return np.where(size > SMALLEST * size.max(), LOST * field, np.float32(0))
+
+def _nodes(luma: np.ndarray) -> np.ndarray:
+    """A picture (123, 123) at the samples of the flow, which start at the same corner: (128, 128)."""
+    for _ in range(2):
+        at = np.arange(phase.SHAPE[1]) * (len(luma) / phase.SHAPE[1])
+        luma = np.stack([np.interp(at, np.arange(len(luma)), column) for column in luma.T])
+    return luma
 
 
 def regress(band: np.ndarray, columns: np.ndarray, ridge: float) -> Slope:
@@ -158,16 +197,15 @@ def smooth(x: np.ndarray, sigma: float, ops: Ops) -> np.ndarray:
     return ops.smooth_space(np.ascontiguousarray(x, np.float32), sigma)
 
 
-def held(x: np.ndarray) -> np.ndarray:
-    """Maps (..., h, w) whose outermost samples repeat those further in."""
-    inner = x[..., BORDER:-BORDER, BORDER:-BORDER]
-    return np.pad(inner, [(0, 0)] * (x.ndim - 2) + [(BORDER, BORDER)] * 2, mode="edge")
-
-
 def ramp(x: np.ndarray | np.floating, limits: tuple[float, float]) -> np.ndarray:
     """0 below the limits, 1 above."""
     low, high = limits
     return np.clip((x - np.float32(low)) / np.float32(high - low), 0, 1)
+
+
+def swing(wave: np.ndarray, gain: float) -> float:
+    """How far a wave (T,) swings, in its pixels, when it is magnified."""
+    return SWING * float(wave.std()) * gain
 
 
 def presence(y: np.ndarray, found: Breath, rows: slice, fps: float, passband: tuple[float, float]) -> float:

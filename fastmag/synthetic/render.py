@@ -159,17 +159,35 @@ class Shot:
         moved = np.linalg.norm(self.person.offsets[1], axis=1)[self.person.faces[:, 0]]
         return skin, (face >= 0) & (moved[face] > 0.5 * np.percentile(moved, 95)) & (bare[..., 0] > 0.5)
 
-    def excursion(self, t: int = 0) -> np.ndarray:
-        """How far one unit of breath moves the trunk at instant t: (V, 2), pixels to the right and down, at those of
-        its vertices that are in the picture and turned to the camera, seen or hidden."""
-        b, places, who = self._buffers(), [], self.person
+    def _unit(self, t: int, b: _Buffers) -> tuple[np.ndarray, np.ndarray]:
+        """Where vertices lie at instant t, and how far one unit of breath moves them: (V, 2) each, pixels."""
+        places, who = [], self.person
         for unit in (0.0, 1.0):
             state = self._state(t)
             state[26] = unit
             raster.pose(who.vertices, who.normals, who.bind, who.offsets, state, b.screen, b.turned)
             places.append(b.screen[:, :2] / self.settings.antialias)
-        inside = ((places[0] > 0) & (places[0] < self.settings.size[::-1])).all(1)
-        return (places[1] - places[0])[inside & (who.bind < 0.5) & (b.turned[:, 2] > 0)]
+        return places[0], places[1] - places[0]
+
+    def excursion(self, t: int = 0) -> np.ndarray:
+        """How far one unit of breath moves the trunk at instant t: (V, 2), pixels to the right and down, at those of
+        its vertices that are in the picture and turned to the camera, seen or hidden."""
+        b = self._buffers()
+        place, moved = self._unit(t, b)
+        inside = ((place > 0) & (place < self.settings.size[::-1])).all(1)
+        return moved[inside & (self.person.bind < 0.5) & (b.turned[:, 2] > 0)]
+
+    def displacement(self, t: int) -> np.ndarray:
+        """How far one unit of breath moves what each pixel shows in frame t: (2, H, W) float32, pixels to the right and
+        down; 0 where it shows no body. Where a pixel shows several things, their mean."""
+        b, n, shown = self._buffers(), self.settings.antialias, int(self.camera.shown[t])
+        moved = np.vstack([self._unit(shown, b)[1][self.person.faces].mean(1), np.zeros((1, 2), np.float32)])
+        self._visible(shown, b)
+        seen = moved[b.face]  # -1, no body, is the last
+        field = seen.reshape(seen.shape[0] // n, n, seen.shape[1] // n, n, 2).mean((1, 3)).transpose(2, 0, 1)
+        bare = np.ones((*self.settings.size, 3), np.float32)
+        self._cover(shown, np.ones_like(bare), bare)
+        return (field * bare[..., 0]).astype(np.float32)
 
     def instant(self, t: int, buffers: _Buffers | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Picture and pulsation (H, W, 3) float32 in grey levels at instant t, without noise."""
