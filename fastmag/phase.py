@@ -15,6 +15,7 @@ import numpy as np
 from fastmag.errors import InputError
 from fastmag.kernels import plans
 from fastmag.ops import Ops
+from fastmag.places import near
 from fastmag.pyramids import Steerable, steerable
 
 ANALYSIS_FPS = 10.0  # of the network: at 30 frames a second the motion of a breath drowns in noise
@@ -43,8 +44,8 @@ def working_square(height: int, width: int, roi: tuple[int, int, int, int] | Non
 
 def shrink(luma: np.ndarray) -> np.ndarray:
     """Squares (B, side, side), any real type, at the third scale: (B, 123, 123) float32, in the same units."""
-    matrix = _shrinking(luma.shape[-1])
-    return matrix @ np.asarray(luma, np.float32) @ matrix.T
+    matrix = near(_shrinking(luma.shape[-1]), luma)
+    return matrix @ luma.astype(np.float32, copy=False) @ matrix.T
 
 
 def analyse(small: np.ndarray, ops: Ops) -> np.ndarray:

@@ -27,3 +27,8 @@ def near(x: np.ndarray, example: Any) -> Any:
 def plane(part: Any) -> Any:
     """A plane (h, w), or a block (n, h, w, 1) of them as (n, h, w); what has several channels as it is."""
     return part[..., 0] if part.ndim == 4 and part.shape[3] == 1 else part
+
+
+def tall(part: Any) -> Any:
+    """A block (n, h, w, C) as one frame (n h, w[, C]), for kernels that look at pixels one by one; a frame as it is."""
+    return part if part.ndim < 4 else part.reshape(-1, *part.shape[2 : 3 if part.shape[3] == 1 else 4])

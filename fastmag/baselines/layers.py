@@ -7,7 +7,7 @@ import numpy as np
 from fastmag.baselines.level import LUMA, attenuated, covering, halvings
 from fastmag.color import GBR, Picture, Planes, put_back
 from fastmag.ops import Ops
-from fastmag.places import near, plane
+from fastmag.places import near, plane, tall
 
 RAMP = 12  # pixels over which a change fades at the border of a region
 
@@ -73,11 +73,14 @@ class Layers:
 
 def luma_of(parts: Planes, kind: str, ops: Ops) -> np.ndarray:
     """The luma (..., h, w) float32 of parts of a picture's planes, in their own units."""
+    first = plane(parts[0])
     if kind == "rgb":
-        return ops.luma(parts[0], tuple(LUMA))
+        return ops.luma(tall(first), tuple(LUMA)).reshape(first.shape[:-1])
     if kind != "gbr":
-        return plane(parts[0]).astype(np.float32)
-    channels = np.stack([plane(part) for part in parts]).astype(np.float32)
+        return first.astype(np.float32)
+    if first.ndim == 3:  # how a matrix product rounds depends on its size, so a block goes frame by frame
+        return np.stack([luma_of(frame, kind, ops) for frame in zip(*map(plane, parts), strict=True)])
+    channels = np.stack(parts).astype(np.float32)
     return np.tensordot(near(LUMA[GBR].astype(np.float32), channels), channels, 1)
 
 

@@ -12,6 +12,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 from fastmag import phase
 from fastmag.errors import InputError
 from fastmag.ops import Ops
+from fastmag.places import near
 from fastmag.pyramids import Steerable, steerable
 
 COARSE = 6  # levels of a picture of 492 pixels that are moved
@@ -138,7 +139,8 @@ class Mover:
 
     def spread(self, phases: np.ndarray) -> list[np.ndarray]:
         """Phases (4, h, w) at the network's scale, as phases of every level that is moved."""
-        return [f * (down @ phases @ across.T) for f, (down, across) in zip(self._factors, self._places, strict=True)]
+        places = [(near(down, phases), near(across, phases)) for down, across in self._places]
+        return [(down @ phases @ across.T) * f for f, (down, across) in zip(self._factors, places, strict=True)]
 
     def __call__(self, luma: np.ndarray, deltas: Sequence[np.ndarray]) -> np.ndarray:
         """Changes of frames (B, height, width) whose phases turn by deltas, one (B, 4, h, w) a level."""

@@ -7,22 +7,26 @@ import dataclasses
 import numpy as np
 
 from fastmag import phase
-from fastmag.baselines.level import LUMA
+from fastmag.baselines.layers import luma_of
 from fastmag.color import Picture, Planes
+from fastmag.flow import Kept
 from fastmag.motion.render import Box, Geometry
 from fastmag.ops import Ops
+from fastmag.places import tall
 
-GBR = [1, 2, 0]  # channels of the planes g, b, r
+Window = tuple[slice, slice]
 
 
 class View:
-    """What is seen of a clip's frames: `represent(planes)` is a frame at the third scale, (123, 123) in grey levels.
+    """What is seen of a clip's frames: a frame at the third scale, (123, 123) in grey levels, in the parts that
+    fastmag.flow takes, of a frame or of a block: `parts`, `reduce`, `row`.
 
     Raises InputError where the frame, or its region, is too small.
     """
 
     def __init__(self, picture: Picture, ops: Ops):
-        self.picture, self._ops = picture, ops
+        self.picture, self.ops, self.kept = picture, ops, Kept()
+        self.kept.clear()  # what is rendered later are other parts of the frames
         self.geometry = Geometry(picture.displayed, phase.working_square(*picture.displayed, picture.roi))
         top, left, side = self.geometry.square
         self._square = self.windows(Box(picture.displayed, top, top + side, left, left + side))[0]
@@ -34,30 +38,33 @@ class View:
         """Grey levels of 8 bits a unit of luma."""
         return float(self.picture.to_rgb()[0][0, 0])
 
-    def windows(self, box: Box) -> tuple[tuple[slice, slice], ...]:
+    def windows(self, box: Box) -> tuple[Window, ...]:
         """Where a box of the upright picture lies in each of the stored planes."""
         roi = (box.left, box.top, box.right - box.left, box.bottom - box.top)
         return dataclasses.replace(self.picture, roi=roi).windows
 
-    def luma(self, planes: Planes, window: tuple[slice, slice]) -> np.ndarray:
-        """The upright luma (h, w) float32 of a window of the planes, in their own units."""
-        part = [plane[window] for plane in (planes if self.picture.kind == "gbr" else planes[:1])]
-        if self.picture.kind == "gbr":
-            luma = np.tensordot(LUMA[GBR].astype(np.float32), np.stack(part).astype(np.float32), 1)
-        else:
-            luma = self._ops.luma(part[0], tuple(LUMA)) if part[0].ndim == 3 else part[0].astype(np.float32)
-        return np.rot90(luma, self._turns)
+    def parts(self, planes: Planes) -> Planes:
+        """What of the planes is looked at."""
+        return self.bright(planes, self._square)
 
-    def represent(self, planes: Planes) -> np.ndarray:
-        return phase.shrink(self.luma(planes, self._square)) * self._grey
+    def reduce(self, *parts: np.ndarray) -> Planes:
+        """Parts at the third scale."""
+        return (phase.shrink(self.luma(parts)) * self._grey,)
 
-    def add(self, planes: Planes, window: tuple[slice, slice], change: np.ndarray) -> Planes:
-        """The planes with an upright change (h, w) of the luma in a window: new luma, or all colours alike."""
-        stored = np.ascontiguousarray(np.rot90(change, -self._turns))
-        changing = len(planes) if self.picture.kind == "gbr" else 1
-        out = []
-        for plane in planes[:changing]:
-            moved = plane.copy()
-            moved[window] = self._ops.add_change(plane[window], stored, 0, self._top)
-            out.append(moved)
-        return (*out, *planes[changing:])
+    def row(self, reduced: Planes) -> np.ndarray:
+        """A frame at the third scale."""
+        return reduced[0]
+
+    def bright(self, planes: Planes, window: Window) -> Planes:
+        """A window of the planes that hold the luma."""
+        return tuple(whole[window] for whole in (planes if self.picture.kind == "gbr" else planes[:1]))
+
+    def luma(self, parts: Planes) -> np.ndarray:
+        """The upright luma (..., h, w) float32 of such windows, in their own units."""
+        return np.rot90(luma_of(parts, self.picture.kind, self.ops), self._turns, axes=(-2, -1))
+
+    def added(self, parts: Planes, change: np.ndarray) -> Planes:
+        """Such windows with an upright change (..., h, w) of the luma: new luma, or all colours alike."""
+        stored = np.rot90(change, -self._turns, axes=(-2, -1))
+        stored = stored.reshape(-1, stored.shape[-1])
+        return tuple(self.ops.add_change(tall(part), stored, 0, self._top).reshape(part.shape) for part in parts)

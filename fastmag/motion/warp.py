@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastmag.color import Planes
+from fastmag.color import Planes, put_back
 from fastmag.motion.render import FADE, Box
 from fastmag.motion.view import View
 from fastmag.ops import Ops
+from fastmag.places import near
 
 ROUNDS = 3  # of the search for where a pixel comes from
 SMALLEST = np.float32(0.01)  # pixels: what moves less is left as it is
@@ -17,11 +18,11 @@ class Warp:
     """Shifts what a box of a clip's planes shows by fields (2, h, w), in pixels of the network's square.
 
     A field says where the picture's places go. A pixel shows the place that comes to it, which is found by repeated
-    substitution. Outside the field nothing changes.
+    substitution. Outside the field, and where it is less than a hundredth of a pixel, nothing changes.
     """
 
     def __init__(self, view: View, box: Box, ops: Ops):
-        self._ops, self._view = ops, view
+        self._ops = ops
         geometry, shapes = view.geometry, view.picture.shapes
         self._turns, self._top = view.picture.rotation // 90, (1 << view.picture.bits) - 1
         self._scale, self._step = np.float32(geometry.scale), geometry.step
@@ -48,40 +49,57 @@ class Warp:
             sides.append(0.5 - 0.5 * np.cos(np.pi * np.clip(np.minimum(before, after), 0, 1)))
         return (sides[0][:, None] * sides[1]).astype(np.float32)
 
-    def __call__(self, planes: Planes, field: np.ndarray) -> Planes:
-        """New planes with what the box shows shifted; the same planes where nothing moves."""
-        field = field * (self._scale * self._taper)
-        field[:, np.abs(field).max(axis=0) < SMALLEST] = 0
-        if not field.any():
-            return planes
-        origin = came_from(field, self._step)
-        return tuple(self._shift(plane, origin, *place) for plane, place in zip(planes, self._planes, strict=True))
+    def parts(self, planes: Planes) -> Planes:
+        """What the box shows, of every plane."""
+        return tuple(whole[window] for whole, (window, *_) in zip(planes, self._planes, strict=True))
 
-    def _shift(self, plane: np.ndarray, origin: np.ndarray, window, offset, step, ratios) -> np.ndarray:
-        part = np.ascontiguousarray(np.rot90(plane[window], self._turns))
-        shifted = self._ops.displace(part, origin * ratios[:, None, None], offset, step, self._top)
-        out = plane.copy()
-        out[window] = np.rot90(shifted, -self._turns)
-        return out
+    def add(self, *arrays: np.ndarray) -> Planes:
+        """Parts, of a frame or of a block, shifted by a field (..., 2, h, w); the parts first."""
+        *parts, field = arrays
+        field = field * near(self._scale * self._taper, field)
+        field = np.where(np.abs(field).max(axis=-3, keepdims=True) < SMALLEST, np.float32(0), field)
+        origin = came_from(field, self._step)
+        return tuple(self._shift(part, origin, *place) for part, (_, *place) in zip(parts, self._planes, strict=True))
+
+    def whole(self, planes: Planes, added: Planes) -> Planes:
+        """The planes with parts replaced."""
+        windows = (window for window, *_ in self._planes)
+        return tuple(map(put_back, planes, windows, added))
+
+    def _shift(self, part: np.ndarray, origin: np.ndarray, offset, step, ratios) -> np.ndarray:
+        first = int(part.ndim == 4)
+        upright = np.rot90(part, self._turns, axes=(first, first + 1))
+        origin = origin * near(ratios[:, None, None], origin)
+        shifted = np.rot90(
+            self._ops.displace(upright, origin, offset, step, self._top), -self._turns, axes=(first, first + 1)
+        )
+        return shifted.copy() if self._turns else shifted
 
 
 def came_from(field: np.ndarray, step: tuple[float, float]) -> np.ndarray:
-    """The displacement (2, h, w) of what arrives at each node, e(x) = d(x - e(x)), of a field d in pixels, nodes `step`
-    pixels apart (down, across)."""
-    rows, columns = np.ogrid[: field.shape[1], : field.shape[2]]
+    """The displacement (..., 2, h, w) of what arrives at each node, e(x) = d(x - e(x)), of a field d in pixels, nodes
+    `step` pixels apart (down, across)."""
+    rows, columns = (near(at, field) for at in np.ogrid[: field.shape[-2], : field.shape[-1]])
     origin = field
     for _ in range(ROUNDS):
-        origin = sampled(field, rows - origin[1] / np.float32(step[0]), columns - origin[0] / np.float32(step[1]))
+        across, down = origin[..., 0, :, :], origin[..., 1, :, :]
+        origin = sampled(field, rows - down / np.float32(step[0]), columns - across / np.float32(step[1]))
     return origin
 
 
 def sampled(field: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """A field (2, h, w) at places (h, w) between its nodes, linear, held beyond the edge."""
-    h, w = field.shape[1:]
+    """A field (..., 2, h, w) at places (..., h, w) between its nodes, linear, held beyond the edge."""
+    h, w = field.shape[-2:]
     y, x = np.clip(y, 0, h - 1), np.clip(x, 0, w - 1)
     top, left = np.minimum(y.astype(np.int64), h - 2), np.minimum(x.astype(np.int64), w - 2)
     v, u = (y - top).astype(np.float32), (x - left).astype(np.float32)
-    flat, at = field.reshape(2, -1), top * w + left
-    above = flat[:, at] * (1 - u) + flat[:, at + 1] * u
-    below = flat[:, at + w] * (1 - u) + flat[:, at + w + 1] * u
-    return above * (1 - v) + below * v
+    at = top * w + left
+    if field.ndim == 4:
+        at = at + near(np.arange(len(field))[:, None, None] * (h * w), at)
+    found = []
+    for component in (field[..., 0, :, :], field[..., 1, :, :]):
+        flat = component.reshape(-1)
+        above = np.take(flat, at) * (1 - u) + np.take(flat, at + 1) * u
+        below = np.take(flat, at + w) * (1 - u) + np.take(flat, at + w + 1) * u
+        found.append(above * (1 - v) + below * v)
+    return np.stack(found, axis=-3)
