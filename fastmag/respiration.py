@@ -16,6 +16,7 @@ from fastmag.motion.view import View
 from fastmag.motion.wave import Breath, breath
 from fastmag.ops import Ops
 from fastmag.params import Respiration
+from fastmag.places import here, there
 from fastmag.spool import Spool, check_room
 from fastmag.temporal import check_passband
 
@@ -106,12 +107,13 @@ def observe(spool: Spool, start: int, stop: int, fps: float, network, ops: Ops) 
     for low, high in batches(count):
         luma = spool.read(start + low, start + high + 1)
         sums += luma[1:].sum(0), np.square(luma[1:], dtype=np.float64).sum(0)
-        subbands = phase.analyse(luma, ops)
-        moved[low:high], energy = flow(subbands, ops)
-        power += energy.sum(axis=0) / count
+        subbands = phase.analyse(there(luma, ops), ops)
+        fields, energy = flow(subbands, ops)
+        moved[low:high] = here(fields, ops)
+        power += here(energy.sum(axis=0), ops) / count
         for row in marked[(marked >= low) & (marked < high)] - low:
             x, through = lens.look(subbands[row : row + 2], ops)
-            looks.append(network(lens.seen(x * rate, through, ops))[0, :2] / lens.UNIT)
+            looks.append(network(here(lens.seen(x * rate, through, ops), ops))[0, :2] / lens.UNIT)
     mean, square = sums / count
     change = np.sqrt(np.maximum(square - mean**2, 0))
     return agreement.Motion(moved, power, np.mean(looks, axis=0), mean, change)

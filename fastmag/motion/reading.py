@@ -25,6 +25,7 @@ from fastmag.motion.lens import FASTEST, LEAST_TEXTURE, look, seen
 from fastmag.motion.wave import rhythm
 from fastmag.ops import Ops
 from fastmag.passes import silent
+from fastmag.places import here, there
 
 LOADINGS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # of the power of all motion: below, what moves counts as noise
 USUAL = 3  # of them: y of the others is brought to its scale
@@ -54,7 +55,7 @@ def read(
         parts, done = [maps[start - at :]], at + len(maps)
         for low in range(done, stop, BATCH):
             high = min(low + BATCH, stop)
-            parts.append(halved(looked(frames(low, high + 1), rate, ops)))
+            parts.append(here(halved(looked(there(frames(low, high + 1), ops), rate, ops)), ops))
             progress("read", high, count - 1)
         maps, at = np.concatenate(parts), start
         z, fields = first(maps, network)
