@@ -67,6 +67,44 @@ def test_of_equal_rhythms_the_reading_within_the_passband_is_kept():
     assert abs(np.corrcoef(chosen, clean)[0, 1]) > 0.999
 
 
+def partly_seen(scale=1.0):
+    """A breath (200,), what a network reads of five noisy places of the 400 that show it, and the fields."""
+    rng = np.random.default_rng(1)
+    breath = np.sin(0.17 * np.arange(200)) * (1 + 0.3 * np.sin(0.021 * np.arange(200)))
+    fields = rng.standard_normal((200, 2048)) * 0.4
+    fields[:, :400] += breath[:, None] * np.linspace(0.2, 1, 400)
+    fields[:, 1024:1100] += 3 * np.convolve(rng.standard_normal(208), np.ones(9) / 3, "valid")[:, None]
+    fields = (scale * fields).astype(np.float32)
+    return breath, fields[:, :400:80].mean(1) + 0.2 * fields[:, 1030], fields
+
+
+def likeness(a, b):
+    return abs(np.corrcoef(a, b)[0, 1])
+
+
+def test_a_second_reading_takes_the_places_that_follow_the_first():
+    breath, first, fields = partly_seen()
+    once = reading.sized(reading.steadiest(reading.calmed(first, fields), 10.0, (0.16, 0.5), OPS), first)
+    twice = reading.found(first, fields, 10.0, (0.16, 0.5), OPS)
+    assert likeness(once, breath) < 0.7 < 0.93 < likeness(twice, breath)
+    assert twice @ once > 0
+    np.testing.assert_allclose(reading.found(-first, fields, 10.0, (0.16, 0.5), OPS), -twice, rtol=1e-3, atol=1e-3)
+
+
+def test_followers_are_those_whose_motion_is_y():
+    breath, _, fields = partly_seen()
+    moved = reading.followers(breath, fields, 10.0, (0.16, 0.5), OPS)
+    assert likeness(moved, breath) > 0.95
+    fields[:, :400] = 0
+    assert likeness(reading.followers(breath, fields, 10.0, (0.16, 0.5), OPS), breath) < 0.9
+
+
+def test_where_there_is_no_breath_nothing_is_read_again():
+    _, first, fields = partly_seen(0.01)
+    once = reading.sized(reading.steadiest(reading.calmed(first, fields), 10.0, (0.16, 0.5), OPS), first)
+    np.testing.assert_array_equal(reading.found(first, fields, 10.0, (0.16, 0.5), OPS), once)
+
+
 @pytest.mark.parametrize(
     ("count", "expected"),
     [

@@ -11,6 +11,9 @@ z the first reading and G (T, T) the inner products of the fields: the beamforme
 the diagonal loaded so that a breath itself is kept (Cox, Zeskind and Owen 1987), written in time instead of in space.
 How much that takes differs: where the breath is most of what moves, little loading would take out the breath. A breath
 is steadier than a sway, so of several loadings that one is kept whose wave has the strongest rhythm.
+
+The network looks at the places where a breath usually shows. Once y is known, this clip tells which of them, and which
+others, go along with it; what they show is most of z in a second reading (`found`), where there is a breath at all.
 """
 
 from __future__ import annotations
@@ -21,15 +24,19 @@ import numpy as np
 
 from fastmag import phase
 from fastmag.coherent.wave import filtered
+from fastmag.motion.agreement import presence
 from fastmag.motion.lens import FASTEST, LEAST_TEXTURE, look, seen
-from fastmag.motion.wave import rhythm
+from fastmag.motion.wave import breath, rhythm
 from fastmag.ops import Ops
 from fastmag.passes import silent
 from fastmag.places import here, there
+from fastmag.temporal import butterworth
 
 LOADINGS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # of the power of all motion: below, what moves counts as noise
 USUAL = 3  # of them: y of the others is brought to its scale
 INSIDE = 0.1  # power of the share of a reading that lies in the passband
+SECOND, ALIKE = 0.7, 0.7  # share of what follows y in the second reading; correlation with y that it must have
+STILL = np.float32(1e-3)  # of the power of the place that moves most: below, a place is still
 TRUSTED = 1 / 3  # of the first reading's size
 ENOUGH = 2.0  # texture from which on a place counts whole
 SECTION, OVERLAP = 300, 100  # frames that are calmed together, and that two sections share: 30 s and 10 s
@@ -59,7 +66,7 @@ def read(
             progress("read", high, count - 1)
         maps, at = np.concatenate(parts), start
         z, fields = first(maps, network)
-        fade(y, sized(steadiest(calmed(z, fields), fps, passband, ops), z), start, stop)
+        fade(y, found(z, fields, fps, passband, ops), start, stop)
     return y
 
 
@@ -104,6 +111,30 @@ def halved(maps: np.ndarray) -> np.ndarray:
     """Means (..., h / 2, w / 2) over squares of two by two."""
     rows = maps[..., ::2, :] + maps[..., 1::2, :]
     return (rows[..., ::2] + rows[..., 1::2]) * np.float32(0.25)
+
+
+def found(z: np.ndarray, fields: np.ndarray, fps: float, passband: tuple[float, float], ops: Ops) -> np.ndarray:
+    """y (T,) of a section: the first reading calmed; or, where that is steadier and nearly the same, the first reading
+    with more of what goes along with y, calmed again."""
+    y = sized(steadiest(calmed(z, fields), fps, passband, ops), z)
+    if not presence(y, breath(y, fps, passband, ops), slice(0, len(y)), fps, passband):
+        return y
+    more = followers(y, fields, fps, passband, ops)
+    z = (1 - SECOND) * z * (np.sign(z @ y) or 1) + SECOND * more * (z.std() / max(more.std(), 1e-30))
+    again = steadiest(calmed(z, fields), fps, passband, ops)
+    size, product = again @ again, again @ y
+    steadier = steadiness(again, fps, passband, ops) > steadiness(y, fps, passband, ops)
+    return again * (product / size) if product**2 > ALIKE**2 * size * (y @ y) and steadier else y
+
+
+def followers(y: np.ndarray, fields: np.ndarray, fps: float, passband: tuple[float, float], ops: Ops) -> np.ndarray:
+    """How the places of fields (T, 2048) move that follow y (T,): each by its slope on y in the passband, times its
+    squared correlation."""
+    band, y = ops.bandpass(fields, butterworth(passband, fps)), filtered(y, passband, fps, ops.bandpass)
+    slope = (y.astype(np.float32) @ band).reshape(2, -1)
+    power = (band**2).sum(axis=0).reshape(2, -1).sum(axis=0)
+    follows = (slope**2).sum(axis=0) / max(y @ y, 1e-30) / (power + STILL * power.max())
+    return fields @ (slope * follows).ravel()
 
 
 def calmed(first: np.ndarray, fields: np.ndarray) -> np.ndarray:
