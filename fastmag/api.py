@@ -25,7 +25,6 @@ from fastmag.vitals import WORDS, Measurement, measure_pulse, measure_respiratio
 
 # Gradients a frame in the coherent form: y is read twice or so, at half a gradient each, and every third frame's slope.
 COHERENT_GRADIENTS = 1.2
-RESIDENT = (Pulse, EvmColor, VamColor)  # methods whose frames never leave the memory of a GPU where they are in it
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def magnify(
     if not _is_path(source):
         if destination is not None:
             raise InputError("an array comes back as an array: leave destination out, or pass a path as source")
-        stays = isinstance(params, RESIDENT) and hasattr(ops, "Lanes") and on_gpu(source)
+        stays = hasattr(ops, "Lanes") and on_gpu(source)
         frames = ArraySource(on_device(source) if stays else to_numpy(source), _array_fps(fps), params.roi)
         changed = ArraySink(frames)
         with Stages(progress) as stages:

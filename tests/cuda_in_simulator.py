@@ -175,6 +175,9 @@ def test_batches_of_frames_are_their_frames():
         "upsample_add": (frames, change),
         "luma": (frames, (0.3, 0.6, 0.1)),
         "add_change": (frames, normal((3, 9, 8), 50.0)),
+        "displace": (frames, normal((3, 2, 3, 3), 3.0), (0.0, 1.0), (4.0, 3.0)),
+        "pyramid_down": (normal((3, 9, 8)),),
+        "pyramid_up_add": (normal((3, 9, 8)), normal((3, 5, 4)), 2.0),
     }
     for name, (first, *rest) in calls.items():
         kernel = getattr(cuda, name)

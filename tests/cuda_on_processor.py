@@ -12,16 +12,21 @@ import numpy as np
 import on_processor
 import pytest
 import test_kernels as table
+from block_views import VIEWS as MOTION
+from block_views import Source, check_same_frames, check_view, rendered
 from conftest import beating_frames
 from kernel_rows import ROWS
 from pipelines import METHODS, check_backends_agree
+from strict_arrays import Strict
 
-from fastmag import api, backends, flow, passes
+from fastmag import api, backends, flow, passes, places
 from fastmag.baselines.level import Level, attenuated
 from fastmag.color import Cells, LitCells, Picture
 from fastmag.kernels import cpu, cuda
 from fastmag.kernels.cuda import _device as device
 from fastmag.kernels.cuda import _jit
+from fastmag.motion import reading
+from fastmag.motion.view import View
 from fastmag.sources import ArraySink, ArraySource
 from fastmag.video.media import Frame
 
@@ -97,10 +102,69 @@ def test_frames_on_the_device_go_through_both_passes_there(roi, monkeypatch):
         assert np.abs(sink.array[k].astype(int) - here.reconstruct((frame,), change)[0]).max() <= 1
 
 
-@pytest.mark.parametrize("method", ["evm-color", "pulse"])
+@pytest.fixture
+def strict(monkeypatch):
+    """Blocks of three frames; arrays on the device refuse what CuPy's refuse, and what comes down was there."""
+    real = cuda.Lanes.worked
+
+    def worked(self, after, work, arrays):
+        def watched(*given):
+            results = work(*given)
+            assert all(isinstance(x, Strict) for x in (*given[: len(arrays)], *results))
+            return results
+
+        return real(self, after, watched, arrays)
+
+    monkeypatch.setattr(device, "Array", Strict)
+    monkeypatch.setattr(cuda.Lanes, "worked", worked)
+    monkeypatch.setattr(flow, "MOST", 3)
+
+
+@pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
+@pytest.mark.parametrize("view", MOTION)
+def test_motion_in_blocks_equals_frames_one_by_one(view, picture, strict):
+    check_view(view, picture, cuda, cpu)
+
+
+LARGER = ((112, 120), (56, 60), (56, 60))
+SCENES = {
+    "rgb": Picture("rgb", LARGER[:1]), "gbr": Picture("gbr", LARGER[:1] * 3),
+    "yuv": Picture("yuv", LARGER, full_range=False),
+    "yuv-region": Picture("yuv", LARGER, bits=10, rotation=90, roi=(4, 9, 102, 104)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("picture", SCENES.values(), ids=SCENES)
+@pytest.mark.parametrize("rendering", ["warp", "phase"])
+def test_breathing_in_blocks_equals_frames_one_by_one(rendering, picture, strict):
+    source = Source(picture, 11)
+    (rows, found), (exact, expected) = (rendered(picture, rendering, ops, source) for ops in (cuda, cpu))
+    np.testing.assert_allclose(rows, exact, atol=2e-3)
+    check_same_frames(found, expected, source, 5e-3)
+
+
+def test_breathing_is_looked_at_on_the_device(strict):
+    small = np.stack([row for _, row in passes.represented(Source(SCENES["yuv"]).frames(), View(SCENES["yuv"], cpu))])
+    expected, found = (places.here(reading.looked(places.there(small, ops), 1.0, ops), ops) for ops in (cpu, cuda))
+    assert np.abs(expected[:, :2]).max() > 0.1
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_strict_arrays_are_strict():
+    there, here = np.ones((2, 3), np.float32).view(Strict), np.ones((2, 3), np.float32)
+    assert isinstance(np.stack([there, there * 2])[0] + np.float32(1), Strict)
+    for mixed in (lambda: there + here, lambda: np.float64(1) * there @ here.T, lambda: np.stack([there, here])):
+        with pytest.raises(TypeError, match="Unsupported type"):
+            mixed()
+    with pytest.raises(AssertionError, match="looked up in CuPy"):
+        np.median(there)
+
+
+@pytest.mark.parametrize("method", ["evm-color", "pulse", "evm-motion", "phase-evm", "riesz"])
 def test_frames_on_the_device_are_magnified_there(method, monkeypatch):
     monkeypatch.setattr(api, "on_gpu", lambda x: isinstance(x, device.Array))
     monkeypatch.setattr(api, "on_device", lambda x: x)
+    monkeypatch.setattr(flow, "MOST", 16)
     frames = beating_frames(100, 30, 48, 60)
     found = api.magnify(device.up(frames), method=METHODS[method], fps=30, backend="cuda")
     assert isinstance(found, device.Array)

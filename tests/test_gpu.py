@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import test_kernels as table
-from kernel_rows import PULSE, ROWS, angles, levels, normal, turned, waves
+from kernel_rows import PULSE, ROWS, angles, levels, normal, quaternions, turned, waves
 
 from fastmag import nvidia
 from fastmag.errors import InputError
@@ -72,6 +72,9 @@ LARGE: list[tuple[str, tuple, float]] = [
     ("smooth_amplitude_weighted", (angles((2, 4, 240, 700), 3.0), np.abs(waves((2, 4, 240, 700))), 5.0), 2e-6),
     ("pyramid_down", (normal((1081, 1919)),), 2e-6),
     ("pyramid_up_add", (normal((1081, 1919)), normal((541, 960)), 2.0), 2e-6),
+    ("displace", (levels((1080, 1920, 3)), normal((2, 128, 128), 3.0), (0.0, 0.0), (8.5, 15.1)), 1),
+    ("riesz_amplitude", (quaternions((3, 2, 240, 320))[0],), 4e-6),
+    ("accumulate_phase", (normal((90, 5000)), np.zeros(5000)), 1e-5),
     ("phase_difference", turned((8, 4, 240, 320)), 2e-6),
     ("shift_phase", (waves((8, 4, 240, 320)), angles((8, 4, 240, 320), 3.2), 20.0), 6e-5),
     ("amplitude", (waves((8, 4, 240, 320)), False), 2e-6),
