@@ -15,7 +15,6 @@ from fastmag.kernels.cuda._jit import kernel, scalar
 from fastmag.kernels.cuda.resample import shrink
 
 _EDGE, _NEAR, _MIDDLE = (np.float32(w) for w in plans.BINOMIAL[:3])
-_IMAGES = "float32[:,:,::1]"
 _EIGHTH, _QUARTERS, _HALF = np.float32(0.125), np.float32(0.75), np.float32(0.5)
 
 
@@ -25,27 +24,28 @@ def _blurred(a, b, c, d, e):
 
 
 @scalar
-def _down_column(x, b, rows, i, j):
-    """Column j of image b blurred downwards around the row 2 i; rows are the mirrored indices."""
-    k = 2 * i
+def _down_column(x, ground, rows, k, j):
+    """Column j of the image that begins at row `ground`, blurred downwards; rows[k ...] are its mirrored indices."""
     return _blurred(
-        x[b, rows[k], j], x[b, rows[k + 1], j], x[b, rows[k + 2], j], x[b, rows[k + 3], j], x[b, rows[k + 4], j]
-    )
+        x[ground + rows[k], j], x[ground + rows[k + 1], j], x[ground + rows[k + 2], j], x[ground + rows[k + 3], j],
+        x[ground + rows[k + 4], j],
+    )  # fmt: skip
 
 
-@kernel(f"void({_IMAGES}, int32[::1], int32[::1], {_IMAGES})")
-def _shrink(x, rows, columns, out):
+@kernel("void(float32[:,::1], int32[::1], int32[::1], int64, int64, float32[:,::1])")
+def _shrink(x, rows, columns, height, half, out):
+    """Images one above the other, of `height` rows, to images of `half` rows."""
     left, top = cuda.grid(2)
     across, down = cuda.gridsize(2)
-    for b in range(cuda.blockIdx.z, out.shape[0], cuda.gridDim.z):
-        for i in range(top, out.shape[1], down):
-            for j in range(left, out.shape[2], across):
-                k = 2 * j
-                out[b, i, j] = _blurred(
-                    _down_column(x, b, rows, i, columns[k]), _down_column(x, b, rows, i, columns[k + 1]),
-                    _down_column(x, b, rows, i, columns[k + 2]), _down_column(x, b, rows, i, columns[k + 3]),
-                    _down_column(x, b, rows, i, columns[k + 4]),
-                )  # fmt: skip
+    for line in range(top, out.shape[0], down):
+        ground, i = line // half * height, line % half * 2
+        for j in range(left, out.shape[1], across):
+            k = 2 * j
+            out[line, j] = _blurred(
+                _down_column(x, ground, rows, i, columns[k]), _down_column(x, ground, rows, i, columns[k + 1]),
+                _down_column(x, ground, rows, i, columns[k + 2]), _down_column(x, ground, rows, i, columns[k + 3]),
+                _down_column(x, ground, rows, i, columns[k + 4]),
+            )  # fmt: skip
 
 
 @scalar
@@ -61,27 +61,27 @@ def _next(k, m, n):
 
 
 @scalar
-def _up_row(coarse, b, before, here, after, even, j):
-    return _enlarged(coarse[b, before, j], coarse[b, here, j], coarse[b, after, j], even)
+def _up_row(coarse, before, here, after, even, j):
+    return _enlarged(coarse[before, j], coarse[here, j], coarse[after, j], even)
 
 
-@kernel(f"void({_IMAGES}, {_IMAGES}, float32, {_IMAGES})")
-def _enlarge(x, coarse, gain, out):
-    """out = gain * x + coarse enlarged."""
+@kernel("void(float32[:,::1], float32[:,::1], float32, int64, int64, float32[:,::1])")
+def _enlarge(x, coarse, gain, height, half, out):
+    """out = gain * x + coarse enlarged, of images one above the other, of `height` and of `half` rows."""
     left, top = cuda.grid(2)
     across, down = cuda.gridsize(2)
-    count, h, w = out.shape
-    m, n = coarse.shape[1], coarse.shape[2]
-    for b in range(cuda.blockIdx.z, count, cuda.gridDim.z):
-        for y in range(top, h, down):
-            k = y // 2
-            before, after, even = k - 1 if k > 0 else min(1, m - 1), _next(k, m, h), y % 2 == 0
-            for x_ in range(left, w, across):
-                j = x_ // 2
-                p = _up_row(coarse, b, before, k, after, even, j - 1 if j > 0 else min(1, n - 1))
-                q = _up_row(coarse, b, before, k, after, even, j)
-                r = _up_row(coarse, b, before, k, after, even, _next(j, n, w))
-                out[b, y, x_] = gain * x[b, y, x_] + _enlarged(p, q, r, x_ % 2 == 0)
+    w, n = out.shape[1], coarse.shape[1]
+    for line in range(top, out.shape[0], down):
+        y, ground = line % height, line // height * half
+        k = y // 2
+        before, after, even = k - 1 if k > 0 else min(1, half - 1), _next(k, half, height), y % 2 == 0
+        before, here, after = ground + before, ground + k, ground + after
+        for x_ in range(left, w, across):
+            j = x_ // 2
+            p = _up_row(coarse, before, here, after, even, j - 1 if j > 0 else min(1, n - 1))
+            q = _up_row(coarse, before, here, after, even, j)
+            r = _up_row(coarse, before, here, after, even, _next(j, n, w))
+            out[line, x_] = gain * x[line, x_] + _enlarged(p, q, r, x_ % 2 == 0)
 
 
 @door()
@@ -103,8 +103,8 @@ def pyramid_down(x: NDArray, out: NDArray | None = None) -> NDArray:
     h, w = x.shape[-2:]
     out = writing(out, (*x.shape[:-2], -(-h // 2), -(-w // 2)))
     (rows,), (columns,) = (device.constants(plans.reflected, n, 2) for n in (h, w))
-    images, halves = (y.reshape(-1, *y.shape[-2:]) for y in (x, out))
-    _shrink.plane(*halves.shape[1:], images, rows, columns, halves, depth=len(halves))
+    images, halves = (y.reshape(-1, y.shape[-1]) for y in (x, out))
+    _shrink.plane(*halves.shape, images, rows, columns, h, out.shape[-2], halves)
     return out
 
 
@@ -115,6 +115,6 @@ def pyramid_up_add(x: NDArray, coarse: NDArray, gain: float, out: NDArray | None
     if coarse.shape != (*x.shape[:-2], -(-x.shape[-2] // 2), -(-x.shape[-1] // 2)):
         raise InputError(f"coarse must be half of x {x.shape}, rounded up; got {coarse.shape}: use pyramid_down")
     out = writing(out, x.shape)
-    images, halves, results = (y.reshape(-1, *y.shape[-2:]) for y in (x, coarse, out))
-    _enlarge.plane(*results.shape[1:], images, halves, np.float32(gain), results, depth=len(results))
+    images, halves, results = (y.reshape(-1, y.shape[-1]) for y in (x, coarse, out))
+    _enlarge.plane(*results.shape, images, halves, np.float32(gain), x.shape[-2], coarse.shape[-2], results)
     return out
