@@ -69,8 +69,8 @@ class Recipe:
     what comes out is the mean of that and of the last one; 0 for the last one alone."""
 
     network: Callable[[], nn.Module]
-    windows: Callable[..., tuple[torch.Tensor, torch.Tensor]]
-    loss: Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
+    windows: Callable[..., tuple[torch.Tensor, Any]]
+    loss: Callable[[torch.Tensor, Any, float], torch.Tensor]
     scores: Callable[..., dict[str, float]]
     early: float = 0.0
 
@@ -179,7 +179,7 @@ def blended(early: Path, network: nn.Module) -> nn.Module:
     return network
 
 
-def update(network, optimizer, recipe: Recipe, plan: Any, step: int, x: torch.Tensor, y: torch.Tensor) -> float:
+def update(network, optimizer, recipe: Recipe, plan: Any, step: int, x: torch.Tensor, y: Any) -> float:
     """One step of AdamW with clipped gradients; returns the loss."""
     for group in optimizer.param_groups:
         group["lr"] = plan.learning_rate * schedule(step, plan.steps)

@@ -114,6 +114,37 @@ def train_respiration(out, jobs, **options) -> None:
     click.echo(trainer.train_respiration(out, trainer.RespirationPlan(**options), jobs).read_text())
 
 
+@train.command("lift")
+@click.argument("out", metavar="OUT")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--clips", type=int, default=300, show_default=True, help="Clips; every tenth judges.")
+@click.option("--seconds", type=float, default=20.0, show_default=True, help="Length of a clip.")
+@click.option("--steps", type=int, default=2500, show_default=True)
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--bf16", is_flag=True, help="Train in bfloat16: faster where the processor has it.")
+@click.option("--jobs", type=int, help="Processes that render; one per core by default.")
+def train_lift(out, jobs, **options) -> None:
+    """Train the lift network, which says where the body goes along with the breath, into the folder OUT. Stopped at any
+    moment, the same command goes on from there."""
+    trainer = _trainer("lift")
+    click.echo(trainer.train_lift(out, trainer.LiftPlan(**options), jobs).read_text())
+
+
+@train.command("skin")
+@click.argument("out", metavar="OUT")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--clips", type=int, default=240, show_default=True, help="Clips; every tenth judges.")
+@click.option("--steps", type=int, default=4000, show_default=True)
+@click.option("--head", "heads", type=click.Path(), multiple=True, help="Meshes (.obj) for 45 % of the people.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--bf16", is_flag=True, help="Train in bfloat16: faster where the processor has it.")
+@click.option("--jobs", type=int, help="Processes that render; one per core by default.")
+def train_skin(out, heads, jobs, **options) -> None:
+    """Train the skin network into the folder OUT. Stopped at any moment, the same command goes on from there."""
+    trainer = _trainer("skin")
+    click.echo(trainer.train_skin(out, trainer.SkinPlan(heads=tuple(heads), **options), jobs).read_text())
+
+
 def _trainer(name: str) -> Any:
     """A module of fastmag.export. Raises InputError without PyTorch."""
     try:

@@ -70,12 +70,12 @@ class Lift:
 class Agreement:
     """A section's motion against y (T,), its velocity within the passband.
 
-    swing: how far the wave will swing, in its pixels, when it is magnified. Gives `lift`; `evidence` (COUNT, h, w)
+    far: how far the wave will swing, in its pixels, when it is magnified. Gives `lift`; `evidence` (COUNT, h, w)
     float32, of which the first VECTORS maps turn with the picture and change their sign with y; and `unit`, pixels per
     pixel of y, in which the evidence has its slopes.
     """
 
-    def __init__(self, motion: Motion, y: np.ndarray, swing: float, passband: tuple[float, float], fps: float, ops: Ops):
+    def __init__(self, motion: Motion, y: np.ndarray, far: float, passband: tuple[float, float], fps: float, ops: Ops):
         self._ops, y = ops, y.astype(np.float32)
         inner = np.zeros(motion.power.shape, np.float32)
         inner[BORDER:-BORDER, BORDER:-BORDER] = 1
@@ -92,7 +92,7 @@ class Agreement:
         counts = self._seen * np.maximum(slope.correlation - CHANCE, 0) ** 2 + TINY
         self.unit = float(np.sqrt(((slope.per_y**2).sum(0) * counts).sum() / counts.sum()) + TINY)
         vectors = self._vectors(slope, alone)
-        self.evidence = np.stack([*vectors, *self._scalars(motion, band, y, swing, slope, alone)]).astype(np.float32)
+        self.evidence = np.stack([*vectors, *self._scalars(motion, band, y, far, slope, alone)]).astype(np.float32)
 
     def _vectors(self, slope: Slope, alone: Slope) -> np.ndarray:
         """Maps (VECTORS, h, w): slopes of neighbourhoods and of places, the former also before what else moves is taken
@@ -104,14 +104,14 @@ class Agreement:
         return np.concatenate([near_, own, before, np.clip(near, -LOOKED, LOOKED), lift])
 
     def _scalars(
-        self, motion: Motion, band: np.ndarray, y: np.ndarray, swing: float, slope: Slope, alone: Slope
+        self, motion: Motion, band: np.ndarray, y: np.ndarray, far: float, slope: Slope, alone: Slope
     ) -> list[np.ndarray]:
         """Maps (h, w): how well places agree with y, what there is to see, how the network looks at it, how it looks,
         what else moves; and two numbers of the whole section."""
         lift, left = self.lift, band - slope.per_y * y[:, None, None, None]
         rest, total = (np.sqrt((x**2).sum(1).mean(0)) for x in (left, band))
         agrees = float((slope.correlation * lift.weight).sum())
-        reach = np.clip(swing * self.unit, 0, REACH[1])
+        reach = np.clip(far * self.unit, 0, REACH[1])
         return [
             self._mean(slope.correlation, self._seen), slope.correlation, alone.correlation,
             self._seen, np.log1p(motion.power) / 2,
@@ -173,7 +173,7 @@ def regress(band: np.ndarray, columns: np.ndarray, ridge: float) -> Slope:
     """Least squares of the flow (T, 2, h, w) on columns (T, n), of which the first is y and the others cost `ridge`."""
     shape, flat = band.shape[1:], band.reshape(len(band), -1)
     matrix = (columns.T @ columns).astype(np.float64)
-    matrix += np.diag([TINY, *(ridge,) * (len(matrix) - 1)])
+    matrix += np.diag([TINY, *(ridge + TINY,) * (len(matrix) - 1)])
     products = columns.T @ flat
     per_y = (np.linalg.inv(matrix)[0] @ products).astype(np.float32).reshape(shape)
     own, taken = matrix[0, 0], np.zeros(shape, np.float32)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
+from fastmag import models, onnx_bytes
 from fastmag.errors import InputError
 from fastmag.providers import Array, Network
 
@@ -97,6 +98,12 @@ def session(content: bytes, name: str, provider: str, options: dict[str, Any] | 
             f"{provider} did not start, ONNX Runtime took {run.get_providers()[0]}; use that one or mend its driver"
         )
     return run
+
+
+@lru_cache(maxsize=8)
+def shipped(name: str) -> ort.InferenceSession:
+    """A network that ships, on the CPU, one thread to a run. Raises InputError for an unknown name."""
+    return session(onnx_bytes.read(models.path(name)), f"the {name} network", PROVIDERS["cpu"])
 
 
 def line(error: Exception) -> str:
