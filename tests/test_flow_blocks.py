@@ -19,17 +19,22 @@ def small(monkeypatch):
     monkeypatch.setattr(flow, "MOST", 4)
 
 
-def sums(most: int = 99, log: list | None = None) -> flow.Carried:
-    """The sum of all frames up to each, which goes along in an array that is changed in place."""
+def sums(most: int = 99, log: list | None = None, after: int = 0) -> flow.Carried:
+    """The sum of all frames up to each, and of 1s, which goes along in an array that is changed in place.
+
+    most: frames of a block that fit into memory, once `after` steps were taken.
+    """
+    steps: list[int] = []
 
     def step(total, block, *_):
+        steps.append(len(block))
         blocks = block if block.ndim == 4 else block[None]
         total = np.zeros(blocks.shape[1:], np.int64) if total is None else total
         results = np.empty(blocks.shape, np.int64)
         for k, one in enumerate(blocks):
-            if k == most:
+            if k == most and len(steps) > after:
                 raise DeviceFull("out of memory in a kernel")
-            total += one
+            total += one.astype(np.int64) + 1
             results[k] = total
         if log is not None:
             log.append(len(blocks))
@@ -42,15 +47,16 @@ def items(count: int):
     return ((frame, frame.planes[1:]) for frame in frames_of(count))
 
 
-@pytest.mark.parametrize("mood", [None, *MOODS])
-@pytest.mark.parametrize("most", [1, 2, 3, 99])
-def test_what_is_carried_goes_from_frame_to_frame_also_where_memory_runs_out(mood, most):
+@pytest.mark.parametrize("mood, most, after", [
+    *((mood, most, 0) for mood in (None, *MOODS) for most in (1, 2, 3, 99)), ("early", 1, 4), ("early", 2, 4),
+])  # fmt: skip
+def test_what_is_carried_goes_from_frame_to_frame_also_where_memory_runs_out(mood, most, after):
     """A step that fails has changed some of what it was given; the block is tried again, with fewer frames."""
     ops = types.SimpleNamespace() if mood is None else backend(Lanes(mood))
     expected = np.zeros((3, 4, 3), np.int64)
     count = 0
-    for frame, (found,) in flow.through(ops, sums(most), items(13), flow.Kept()):
-        expected += frame.planes[1]
+    for frame, (found,) in flow.through(ops, sums(most, after=after), items(13), flow.Kept()):
+        expected += frame.planes[1].astype(np.int64) + 1
         np.testing.assert_array_equal(found, expected)
         count += 1
     assert count == 13
