@@ -19,15 +19,16 @@ from kernel_rows import ROWS
 from pipelines import METHODS, check_backends_agree
 from strict_arrays import Strict
 
-from fastmag import api, backends, flow, passes, places
+from fastmag import api, backends, flow, passes, phase, places
 from fastmag.baselines.level import Level, attenuated
 from fastmag.color import Cells, LitCells, Picture
 from fastmag.kernels import cpu, cuda
 from fastmag.kernels.cuda import _device as device
 from fastmag.kernels.cuda import _jit
-from fastmag.motion import reading
+from fastmag.motion import paper, reading
 from fastmag.motion.view import View
 from fastmag.sources import ArraySink, ArraySource
+from fastmag.spool import Spool
 from fastmag.video.media import Frame
 
 
@@ -148,6 +149,31 @@ def test_breathing_is_looked_at_on_the_device(strict):
     expected, found = (places.here(reading.looked(places.there(small, ops), 1.0, ops), ops) for ops in (cpu, cuda))
     assert np.abs(expected[:, :2]).max() > 0.1
     np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+class Linear:
+    """A network on the device: y is a weighted sum of what it takes."""
+
+    on_device = True
+    weights = np.random.default_rng(6).normal(0, 1, phase.SHAPE).astype(np.float32)
+
+    def gradient(self, x):
+        slope = places.near(self.weights, x)
+        return (x * slope).sum(axis=(1, 2, 3)), np.stack([slope] * len(x))
+
+
+def test_the_papers_ascent_of_breathing_stays_on_the_device(strict, monkeypatch):
+    monkeypatch.setattr(paper, "BATCH", 4)
+    params, results = METHODS["respiration"], []
+    small = np.stack([row for _, row in passes.represented(Source(SCENES["yuv"]).frames(), View(SCENES["yuv"], cpu))])
+    for ops in (cpu, cuda):
+        with Spool(small.shape[1:]) as spool:
+            spool.append(small)
+            with paper.changes(spool, 10.0, params, Linear(), ops) as change:
+                results.append(change.read(0, len(change)).copy())
+    expected, found = results
+    assert np.abs(expected).max() > 1e-2
+    assert np.median(np.abs(found - expected)) < 1e-4 and (np.abs(found - expected) > 0.01).mean() < 0.01
 
 
 def test_strict_arrays_are_strict():

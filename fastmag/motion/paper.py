@@ -12,6 +12,7 @@ from fastmag.motion.lens import Lens, back, look, seen
 from fastmag.motion.synthesis import Piece
 from fastmag.ops import Ops
 from fastmag.params import Respiration
+from fastmag.places import here, there
 from fastmag.spool import Spool
 from fastmag.temporal import butterworth
 
@@ -28,6 +29,7 @@ def at_rate(network, fps: float, through: Lens, ops: Ops) -> Gradient:
         y, slope = network.gradient(seen(x * rate, through, ops))
         return y, back(slope, x * rate, through, ops) * rate
 
+    gradient.on_device = getattr(network, "on_device", False)  # type: ignore[attr-defined]
     return gradient
 
 
@@ -39,9 +41,11 @@ def changes(spool: Spool, fps: float, params: Respiration, network, ops: Ops, pr
     total.append(state)
     for start in range(0, count - 1, BATCH):
         stop = min(start + BATCH, count - 1)
-        x, through = look(phase.analyse(spool.read(start, stop + 1), ops), ops)
+        small = spool.read(start, stop + 1)
+        small = there(small, ops) if getattr(network, "on_device", False) else small
+        x, through = look(phase.analyse(small, ops), ops)
         magnified = ascend(x, at_rate(network, fps, through, ops), ops, **params.updates)
-        total.append(ops.accumulate_phase(magnified, state))
+        total.append(here(ops.accumulate_phase(magnified, state), ops))
         progress("ascend", stop, count - 1)
     passes.bandpass_spool(total, butterworth(params.passband, fps), ops)
     clip_phase(total, spool, np.angle(first).astype(np.float64), ops)
@@ -53,9 +57,9 @@ def clip_phase(total: Spool, spool: Spool, state: np.ndarray, ops: Ops) -> None:
     own = np.empty((0, *phase.SHAPE), np.float32)
     for start in range(0, len(spool), BATCH):
         stop = min(start + BATCH, len(spool))
-        subbands = phase.analyse(spool.read(max(start - 1, 0), stop), ops)
-        own = ops.accumulate_phase(ops.phase_difference(subbands[1:], subbands[:-1]), state)
-        own = own if start else np.concatenate([state_of(subbands[:1]), own])
+        subbands = phase.analyse(there(spool.read(max(start - 1, 0), stop), ops), ops)
+        own = here(ops.accumulate_phase(ops.phase_difference(subbands[1:], subbands[:-1]), state), ops)
+        own = own if start else np.concatenate([state_of(here(subbands[:1], ops)), own])
         total.write(start, total.read(start, stop) * (0.5 * np.sign(TURN - np.abs(own)) + np.float32(0.5)))
 
 
