@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import cuda_whole
+from bench import cuda_motion, cuda_whole
 from bench.cuda_cases import CASES, Case
 from bench.cuda_rivals import COMPILED, LATER, RIVALS
 from bench.records import about
@@ -153,7 +153,7 @@ def run(only: list[str], say: Say, keep: Keep = lambda record: None, seconds: fl
 
     method = {"timer": "CUDA events around at least 4 ms of calls, 3 calls of warm-up", "rounds": ROUNDS,
               "bytes": "each input read once, each result written once",
-              "host and files": "the clock, contenders in turns after a round of warm-up"}  # fmt: skip
+              "host, files and motion": "the clock, contenders in turns after a round of warm-up"}  # fmt: skip
     with cupy.cuda.Stream(non_blocking=True):
         record: dict[str, Any] = {**about(), "device": device(), "method": method, "ceilings": ceilings(), "rows": []}
         say(f"{record['device']['gpu']}; copy {record['ceilings']['copy_gb_per_s']:.0f} GB/s")
@@ -178,6 +178,7 @@ def whole(ops: Any, record: dict[str, Any], say: Say, keep: Keep, end: float) ->
     parts = {
         "ascents": lambda: cuda_whole.ascents(ops, milliseconds), "host": lambda: cuda_whole.host(ops),
         "files": lambda: cuda_whole.files(ops), "analyses": lambda: cuda_whole.analyses(ops, milliseconds),
+        "motion": lambda: cuda_motion.motion(lambda: time.monotonic() + FEWEST_SECONDS > end),
     }  # fmt: skip
     for name, part in parts.items():
         record[name] = []
@@ -240,6 +241,6 @@ def table(record: dict[str, Any]) -> str:
         rivals = ", ".join(f"{name} {ratio:.3g}" for name, ratio in one["times_as_fast_as"].items())
         lines.append(f"| {one['case']} | {one['milliseconds']['fastmag']['median']:.3g} | {one['gb_per_s']:.0f} "
                      f"| {one['share_of_copy']:.0%} | {rivals} |")  # fmt: skip
-    for name in ("ascents", "analyses", "host", "files"):
+    for name in ("ascents", "analyses", "host", "files", "motion"):
         lines += ["", *(f"- {one}" for one in record.get(name, []))]
     return "\n".join([*lines, "", f"{record['device']['gpu']}; commit {record['commit']}, {record['date']}."])

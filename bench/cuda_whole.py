@@ -186,18 +186,18 @@ def host(ops: Any, count: int = 1024, rounds: int = 3) -> Iterator[dict[str, Any
         yield {"host": "cells and back", "gate": f"red: {apart} levels off; not timed"}
         return
     calls = {"overlapped": there_and_back, "one after the other": lambda: _without(ops, there_and_back)}
-    yield _rate("cells and back", calls, count, rounds)
+    yield rate("cells and back", calls, count, rounds)
     method = fastmag.Pulse(provider="cuda")
     calls = {"overlapped": lambda: fastmag.magnify(frames, method=method, fps=30, backend="cuda")}
-    yield _rate("coherent form", calls, count, 2)
+    yield rate("coherent form", calls, count, 2)
     import cupy
 
     there = cupy.asarray(frames)
     calls = {"in device memory": lambda: fastmag.magnify(there, method=method, fps=30, backend="cuda")}
-    yield _rate("coherent form, frames in device memory", calls, count, 2)
+    yield rate("coherent form, frames in device memory", calls, count, 2)
 
 
-def _rate(name: str, calls: Calls, count: int, rounds: int) -> dict[str, Any]:
+def rate(name: str, calls: Calls, count: int, rounds: int) -> dict[str, Any]:
     """Frames a second by the clock, contenders in turns; why those that fail are missing."""
     calls, missing, times = dict(calls), {}, {name: [] for name in calls}
     for k in range(rounds + 1):
@@ -233,4 +233,4 @@ def files(ops: Any, rounds: int = 3) -> Iterator[dict[str, Any]]:
             "cuda, decoded by NVDEC": partial(run, backend="cuda", decoder="cuda"),
             "cuda, encoded by NVENC": partial(run, backend="cuda", codec="nvenc"),
         }  # fmt: skip
-        yield {**_rate("file to file, 480x640", calls, FRAMES, rounds), "target": None}
+        yield {**rate("file to file, 480x640", calls, FRAMES, rounds), "target": None}

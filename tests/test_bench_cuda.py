@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import cuda, cuda_whole, gpu
+from bench import cuda, cuda_motion, cuda_whole, gpu
 from bench.cuda_cases import CASES
 from fastmag import nvidia
 from fastmag.kernels import cpu, reference
@@ -61,6 +61,7 @@ def rows_of(monkeypatch, seconds: float = 1e9) -> tuple[dict, list[int]]:
     sys.modules["cupy"].get_default_memory_pool = lambda: types.SimpleNamespace(free_all_blocks=lambda: None)
     for name in ("ascents", "host", "files"):
         monkeypatch.setattr(cuda.cuda_whole, name, lambda *args, name=name: iter([{name: 1}]))
+    monkeypatch.setattr(cuda.cuda_motion, "motion", lambda late: iter([{"host": "riesz"}]))
     record = cuda.run([], lambda line: None, lambda record: kept.append(len(json.dumps(record))), seconds)
     return record, kept
 
@@ -77,15 +78,35 @@ def test_the_record_is_kept_after_every_row_and_a_part_that_fails_does_not_cost_
 def test_what_there_is_no_time_for_is_said(monkeypatch):
     record, _ = rows_of(monkeypatch, 0.0)
     assert [row["gate"] for row in record["rows"]] == [cuda.LATE] * 2
-    assert all(cuda.LATE in record[name][0]["missing"] for name in ("ascents", "host", "files", "analyses"))
+    assert all(cuda.LATE in record[name][0]["missing"] for name in ("ascents", "host", "files", "analyses", "motion"))
 
 
 def test_rates_leave_out_what_fails():
     def fails():
         raise OSError("no such decoder")
 
-    found = cuda_whole._rate("files", {"one": lambda: time.sleep(0.002), "other": fails}, 10, 2)
+    found = cuda_whole.rate("files", {"one": lambda: time.sleep(0.002), "other": fails}, 10, 2)
     assert 0 < found["frames_per_s"]["one"] < 5000 and found["missing"] == {"other": "OSError: no such decoder"}
+
+
+def test_motion_is_timed_behind_a_gate(monkeypatch):
+    import fastmag
+
+    real, wrong = fastmag.magnify, [0]
+
+    def magnify(frames, method, fps, backend):
+        """The CPU's in both places, some levels off for the one if asked."""
+        return real(frames, method=method, fps=fps, backend="cpu") // 2 + (backend == "cuda") * wrong[0]
+
+    monkeypatch.setattr(fastmag, "magnify", magnify)
+    monkeypatch.setattr(cuda_motion, "methods", lambda: {"evm-motion": fastmag.EvmMotion(passband=(1.0, 3.0))})
+    monkeypatch.setattr(cuda_motion, "SIZE", (40, 56))
+    monkeypatch.setattr(cuda_motion, "SMALL", (32, 48))
+    (good,), (late,) = (cuda_motion.motion(lambda late=late: late, 64) for late in (False, True))
+    assert good["frames_per_s"]["overlapped"] > 0 and not good["missing"] and late["gate"] == cuda.LATE
+    wrong[0] = 3
+    (bad,) = cuda_motion.motion(lambda: False, 64)
+    assert bad["gate"].startswith("red: 3 levels off")
 
 
 def test_frames_one_after_the_other_leave_the_backend_as_it_was():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from block_views import VIEWS as MOTION
+from block_views import Frame, Source, check_same_frames, check_view, one_pass, rendered
 
 from fastmag import flow, nvidia, passes
 from fastmag.color import Cells, LitCells, Picture
@@ -25,17 +26,6 @@ PICTURES = {
     "yuv-10": Picture("yuv", SHAPES, bits=10, full_range=False),
 }  # fmt: skip
 STEP = {"step_size": 6e-5, "n_steps": 20, "rule": "sign"}
-
-
-@dataclass(frozen=True)
-class Frame:
-    """As fastmag.video.Frame, which needs PyAV."""
-
-    planes: tuple[np.ndarray, ...]
-    time: float
-
-    def with_planes(self, planes):
-        return replace(self, planes=planes)
 
 
 def planes_of(picture: Picture, count: int) -> list[tuple[np.ndarray, ...]]:
@@ -79,6 +69,39 @@ def test_overlapped_blocks_equal_the_cpus_frames(cuda, view, picture, monkeypatc
         assert all(map(np.array_equal, one, other)), "a result that moves from run to run is a race"
 
 
+@pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
+@pytest.mark.parametrize("view", MOTION)
+def test_motion_in_blocks_equals_the_cpus_frames(cuda, view, picture, monkeypatch):
+    monkeypatch.setattr(flow, "MOST", 3)
+    check_view(view, picture, cuda, cpu)
+
+
+@pytest.mark.parametrize("rendering", ["warp", "phase"])
+@pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
+def test_breathing_in_blocks_equals_the_cpus_frames(cuda, picture, rendering, monkeypatch):
+    pytest.importorskip("av", reason="what renders breathing needs PyAV")
+    monkeypatch.setattr(flow, "MOST", 3)
+    source = Source(picture, 11)
+    (rows, found), (exact, expected) = (rendered(picture, rendering, ops, source) for ops in (cuda, cpu))
+    np.testing.assert_allclose(rows, exact, atol=2e-3)
+    check_same_frames(found, expected, source, 5e-3)
+
+
+def test_motion_with_little_memory_is_the_same(cuda):
+    """What a filter remembers goes back where a block has to be tried again with fewer frames."""
+    import cupy
+
+    pool, source = cupy.get_default_memory_pool(), Source(PICTURES["rgb"], 24)
+    expected = one_pass(MOTION["phase"](source.picture, cuda), source)
+    pool.free_all_blocks()
+    try:
+        pool.set_limit(size=pool.used_bytes() + 10 * MOTION["phase"](source.picture, cuda).each)
+        found = one_pass(MOTION["phase"](source.picture, cuda), source)
+    finally:
+        pool.set_limit(size=0)
+    check_same_frames(found, expected, source)
+
+
 def test_little_memory_means_smaller_blocks(cuda):
     import cupy
 
@@ -98,7 +121,7 @@ def test_little_memory_means_smaller_blocks(cuda):
         pool.set_limit(size=0)
 
 
-@pytest.mark.parametrize("method", ["pulse", "evm-color"])
+@pytest.mark.parametrize("method", ["pulse", "evm-color", "evm-motion", "riesz"])
 def test_frames_in_device_memory_are_magnified_there(cuda, method):
     pytest.importorskip("av", reason="pipelines need PyAV")
     import cupy
@@ -106,7 +129,8 @@ def test_frames_in_device_memory_are_magnified_there(cuda, method):
 
     import fastmag
 
-    params = {"pulse": fastmag.Pulse(provider="cpu"), "evm-color": fastmag.EvmColor(passband=(1.0, 3.0))}[method]
+    kinds = {"evm-color": fastmag.EvmColor, "evm-motion": fastmag.EvmMotion, "riesz": fastmag.Riesz}
+    params = kinds[method](passband=(1.0, 3.0)) if method in kinds else fastmag.Pulse(provider="cpu")
     frames = beating_frames(100, 30, 240, 320)
     found = fastmag.magnify(cupy.asarray(frames), method=params, fps=30, backend="cuda")
     assert isinstance(found, cupy.ndarray)
