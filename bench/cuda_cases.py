@@ -89,6 +89,8 @@ CASES = [
          lambda r, n: (_f32(r, n, 3888), _f32(r, n, 3888), 6e-5, "sign"), 12 * 3888, 5.0 * 3888, 1e-6),
     Case("band-pass over 1500 frames, a cell", "bandpass", 62_208, lambda r, n: (_f32(r, 1500, n), PULSE),
          8 * 1500, 60.0 * 1500, 4e-6, (1,)),
+    Case("band-pass of 10 frames with its state, a place", "bandpass_forward", 4_000_000,
+         lambda r, n: (_f32(r, 10, n), PULSE[:1], np.zeros((1, 2, n))), 8 * 10 + 32, 20.0 * 10, 4e-6, (1,)),
     Case("smooth over time, 91 of 1500 frames, a cell", "smooth_time", 62_208, lambda r, n: (_f32(r, 1500, n), 91),
          8 * 1500, 4.0 * 1500, 2e-6),
     Case("smooth over space 480x640, sigma 3", "smooth_space", 128, lambda r, n: (_f32(r, n, *VGA), 3.0),

@@ -27,7 +27,7 @@ Work = Callable[..., Arrays]
 
 DEPTH = 3  # blocks under way: one goes up, one is worked on, one comes down
 BLOCK_BYTES, MOST = 16 << 20, 64  # what goes up in a block, and its frames
-WORK_BYTES = 256 << 20  # of device memory, what the work on a block takes beside
+WORK_BYTES = 512 << 20  # of device memory, what the work on a block takes beside
 QUEUE = 16  # frames decoded in advance, and frames that wait for the encoder, beside a GPU
 SHARE = 4  # of the device's free memory, the part that frames may take between two passes
 
