@@ -143,8 +143,8 @@ def command(plan) -> str:
     return f"{start} --seconds {plan.seconds:g} --steps {plan.steps}{bf16}{heads}"
 
 
-def draw_curve(out: Path) -> None:
-    """curve.png from curve.csv: held-out correlation by task, and the loss."""
+def draw_curve(out: Path, measure: str = "correlation with the truth, held-out people") -> None:
+    """curve.png from curve.csv: a measure of the held-out people by task, and the loss."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -157,7 +157,7 @@ def draw_curve(out: Path) -> None:
     kinds = [name for name in rows[0] if name not in ("step", "loss")]
     for kind in kinds:
         left.plot(steps, [float(row[kind]) for row in rows], label=kind)
-    left.set(xlabel="step", ylabel="correlation with the truth, held-out people")
+    left.set(xlabel="step", ylabel=measure)
     if kinds:
         left.legend()
     right.plot(steps, [float(row["loss"]) for row in rows], color="black", lw=0.8)

@@ -8,9 +8,11 @@ from fastmag.coherent.regression import INDEPENDENT, Evidence, V
 from fastmag.coherent.sway import fit, weights
 from fastmag.ops import Ops
 
-PRIOR_MEAN, PRIOR_SPREAD, PRIOR_JITTER = 0.002, 0.0018, 0.4  # relative amplitude of green, its spread, each channel's
+PRIOR_MEAN, PRIOR_SPREAD = 0.002, 0.0018  # relative amplitude of green, and its spread
+PRIOR_COLOUR = np.array([0.9, 1.0, 0.97])  # times V: the pulse of people whom a network was trained on
+PRIOR_JITTER = np.array([0.3, 0.1, 0.25])  # relative, of each channel
 BANDWIDTH_HZ = 1.8  # of the passband: two independent samples per hertz and second
-SIZE_ERROR = 0.35  # relative, of what the cells' sum says
+SIZE_ERROR = 0.2  # relative, of what the cells' sum says
 ATTENUATION = 1.03  # maps are smooth and p not perfect: both slopes are that much too small
 INSTRUCTIVE = 0.5  # correlation with p below which a witness is no instrument
 SHARED_LUMINANCE = 0.01  # part of the luminance noise that no averaging removes
@@ -29,9 +31,9 @@ def amplitudes(
 
     The cells' own sum tells the size along v, however the head turns; its error is one of the model, not of chance. The
     mean skin signal, weighed by 1 / residual power (the total power would halve the gain) and regressed on p and on its
-    quadrature, tells size and colour. Prior of the size N(0.002, 0.0018^2), of each channel 40 % more or less.
+    quadrature, tells size and colour. Prior of the size N(0.002, 0.0018^2), of each channel 10 to 30 % more or less.
     """
-    v = V.astype(np.float64)
+    v = PRIOR_COLOUR * V
     told = np.einsum("thw,thw->t", evidence.combined, skin).astype(np.float64)
     power = p_band * np.einsum("thw,thw->t", evidence.precision * skin, skin).astype(np.float64)
     witness = witness if instructive(witness, p_band) else p_band

@@ -8,6 +8,8 @@ from functools import partial
 import numpy as np
 
 from fastmag.coherent import amplitude, fusion, regression, seed, sway
+from fastmag.coherent.clues import clues
+from fastmag.coherent.learned import learned_map
 from fastmag.coherent.skin import SkinColour, scaled, skin_map
 from fastmag.coherent.wave import Wave, filtered, mean_rate, pulse_wave, wide
 from fastmag.ops import Ops
@@ -36,7 +38,7 @@ class Estimate:
 def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, passband, ops: Ops) -> Estimate:
     """What beats, where and how much, from cells (T, h, w, 3), y (T - 1,) and the L1-normalised |dy/dX| (T, h, w)."""
     known = gather(cells, y, share, fps, passband, ops)
-    skin = regression.refine(known.prior, known.evidence, known.p_band, ops)
+    skin = learned_map(clues(cells, known.near, known.prior, known.evidence, known.p_band, fps, ops), len(cells))
     beta = amplitude.amplitudes(cells, skin, known.evidence, known.p_band, known.witness, fps, ops)
     presence = amplitude.presence(known.agreement, known.z, known.wave.rate_hz, passband)
     return Estimate(known.wave, skin, beta, known.z, known.agreement, presence)

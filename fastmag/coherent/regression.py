@@ -9,7 +9,7 @@ import numpy as np
 from fastmag.ops import Ops
 
 V = np.array([0.33, 0.77, 0.53], np.float32) / np.float32(0.77)  # the pulse in R, G, B, relative to green (Eq. 11)
-FIT_SECONDS, COVARIANCE_SECONDS = 6.0, 4.0
+FIT_SECONDS, COVARIANCE_SECONDS = 6.0, 1.5
 QUANTISATION = 0.12  # grey levels: noise of a cell mean from 8-bit rounding and the sensor
 INDEPENDENT = 0.12  # independent samples per frame of an in-band series, over smoothed cells
 LIMITS = (0.3, 2.0)  # of the ratio to the map

@@ -1,0 +1,46 @@
+"""The map as the skin network tells it from the clues, at every third frame and in between."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import numpy as np
+
+from fastmag import models, onnx_bytes
+from fastmag.coherent.clues import STRIDE
+
+BLOCK = 10  # frames in a run: what they take stays in the cache
+
+
+def learned_map(clues: np.ndarray, count: int) -> np.ndarray:
+    """How strongly each cell beats, over the usual skin, in 0..2: (count, h, w) of clues (N, 18, h, w) at every third
+    of `count` frames."""
+    run = _session()
+    blocks = [clues[start : start + BLOCK] for start in range(0, len(clues), BLOCK)]
+    with ThreadPoolExecutor(_cores()) as pool:
+        maps = np.concatenate(list(pool.map(lambda x: run.run(["y"], {"X": np.ascontiguousarray(x)})[0], blocks)))
+    return between(maps, count)
+
+
+def between(maps: np.ndarray, count: int) -> np.ndarray:
+    """Maps (N, h, w) of every third frame at all `count` frames, on a straight line; the last one stays."""
+    before = np.minimum(np.arange(count) // STRIDE, len(maps) - 1)
+    after = np.minimum(before + 1, len(maps) - 1)
+    share = (np.arange(count) / STRIDE - before).astype(np.float32)[:, None, None]
+    out = maps[before]
+    out += (maps[after] - out) * share
+    return out
+
+
+@lru_cache(maxsize=1)
+def _session():
+    from fastmag.providers.ort import PROVIDERS, session
+
+    content = onnx_bytes.read(models.path("skin"))
+    return session(content, "the skin network", PROVIDERS["cpu"])
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
