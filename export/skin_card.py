@@ -20,8 +20,8 @@ second: colour over the usual skin's, level, abs dy/dX, the map so far, motion, 
 | output | `y` (batch, 36, 36): how strongly each cell beats, 1 the usual skin, in 0..2 |
 | files | `skin.onnx`, opset 20 |
 | weights | {weights} |
-| data | {clips} rendered clips of {seconds:g} s or half of it, tasks A-D and free motion, 20 % through H.264; {people}; \
-clues gathered with the shipped pulse network; one in ten held out; seed {seed} |
+| data | {clips} rendered clips of {seconds:g} s or half of it, tasks A-D and free motion, 20 % through H.264; \
+{people}; clues gathered with the shipped pulse network; one in ten held out; seed {seed} |
 | training | {steps} steps of 6 clips x 8 frames, AdamW {rate:g}, loss log(error of the change + 0.06) at each clip's \
 best amplitude, a tenth of it at the map's own, mean of weights, torch {torch} |
 | command | `fastmag train skin OUT --seed {seed} --clips {clips} --seconds {seconds:g} --steps {steps}{bf16}{heads}` |

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmag.coherent.amplitude import ATTENUATION, EDGE, PRIOR_JITTER, PRIOR_MEAN, PRIOR_SPREAD, SIZE_ERROR
+from fastmag.coherent.amplitude import ATTENUATION, EDGE, PRIOR_MEAN, PRIOR_SPREAD
 from fastmag.coherent.estimate import DELTA
 from fastmag.coherent.regression import (
-    COVARIANCE_SECONDS,
     FAINTEST,
     FIT_SECONDS,
     FLOOR,
@@ -29,7 +28,8 @@ from fastmag.passes import TRAINED_FPS
 Array = NDArray[Any]
 Network = Callable[[Array], tuple[Array, Array]]  # X (B, 3, 36, 36) -> y (B,), dy/dX
 
-RATIO_SECONDS = 8.0  # of the regression
+COVARIANCE_SECONDS, RATIO_SECONDS = 4.0, 8.0  # of the noise, of the regression
+PRIOR_JITTER, SIZE_ERROR = 0.4, 0.35  # as coherent.amplitude has them, for a map that is told without a network
 MAP_STRIDE = 3  # frames from one |dy/dX| to the next
 SEED_SECONDS, GATE_SECONDS = 5 / 30, 15 / 30
 STRONG_RANK = 66  # of 1296 cells: the 95th percentile

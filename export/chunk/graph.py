@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmag.coherent.amplitude import ATTENUATION, EDGE, PRIOR_JITTER, PRIOR_MEAN, PRIOR_SPREAD, SIZE_ERROR
+from fastmag.coherent.amplitude import ATTENUATION, EDGE, PRIOR_MEAN, PRIOR_SPREAD
 from fastmag.coherent.estimate import DELTA
 from fastmag.coherent.regression import (
-    COVARIANCE_SECONDS,
     FAINTEST,
     FIT_SECONDS,
     FLOOR,
@@ -24,11 +23,14 @@ from fastmag.export.chunk.form import (
     BIN_SIGMA,
     BINS,
     COLOURS,
+    COVARIANCE_SECONDS,
     GATE_SECONDS,
     LIGHT,
     PRESENT,
+    PRIOR_JITTER,
     RATIO_SECONDS,
     SEED_SECONDS,
+    SIZE_ERROR,
     STRONG_RANK,
     VECTOR,
     blur,
