@@ -101,7 +101,7 @@ def test_least_noise_is_the_minimum_variance_of_independent_noises():
         (0.4, 4.0, 1.1, 0.0),
         (0.98, 30.0, 0.71, 0.0),
         (0.98, 30.0, 2.45, 0.0),
-        (0.9, 1.6, 1.1, 0.5),
+        (0.85, 1.1, 1.1, 0.5),
     ],
 )
 def test_a_pulse_is_present_where_cells_follow_the_network(agrees, z, rate, expected):

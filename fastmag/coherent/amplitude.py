@@ -16,7 +16,7 @@ SIZE_ERROR = 0.2  # relative, of what the cells' sum says
 ATTENUATION = 1.03  # maps are smooth and p not perfect: both slopes are that much too small
 INSTRUCTIVE = 0.5  # correlation with p below which a witness is no instrument
 SHARED_LUMINANCE = 0.01  # part of the luminance noise that no averaging removes
-Z_PER_AGREEMENT, ABSENT, PRESENT, EDGE = 20.0, 0.94, 1.02, 0.04  # of the gate, set on people no result is reported on
+Z_PER_AGREEMENT, ABSENT, PRESENT, EDGE = 20.0, 0.86, 0.95, 0.04  # of the gate, set on people no result is reported on
 
 
 def amplitudes(
