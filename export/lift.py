@@ -17,17 +17,22 @@ from fastmag.export import lift_data
 from fastmag.export.lift_data import ALPHA, SIZE, Lesson
 from fastmag.export.train import Recipe, claim, device_there, learn
 from fastmag.motion.agreement import COUNT, VECTORS
+from fastmag.motion.agreement import REACH as REACHES
 from fastmag.motion.warp import ROUNDS
 from fastmag.progress import Progress
 
 BATCH, SHOWN = 10, 2  # lessons in a batch, and frames of each that are rendered
 TURNED = 0.3  # of the lessons may be upside down, or lie on their side
+PLACED, ANYHOW = 0.7, 0.3  # of the lessons lie elsewhere; of those lie anyhow, anywhere
+HEADS = 2.0  # weight of heads, more than they have
 RENDERED, FROM = 0.5, 0.15  # weight of the rendered error, and the share of the training from which it counts
-SIZED, SURE = 0.1, 0.6  # weight of the trunk's motion as a whole, where the wave is at least so well read
+SIZED, SURE = 0.2, 0.6  # weight of the trunk's motion as a whole, where the wave is at least so well read
+SIZES = (0.1, 10.0)  # of the true one: what is told apart
 FAINT, NOISE = 5e-4, 1.0  # added to powers: units^2 of a map, grey levels^2 of a frame
 STEP = phase.SIDE / phase.SHAPE[1]  # pixels of the working square from sample to sample
 # maps of the evidence that augmentation changes
 SLOPES, LIFTED, LUMA, CHANGE = slice(0, 6), slice(8, 10), 17, 18
+AGREES, SEEN, TOTAL, REACH = [10, 11, 12, 21], 13, 20, 22
 HIDDEN, TEXTURE = [*range(6), 10, 11, 12, 13, 16, 19, 20], 14
 
 
@@ -148,6 +153,13 @@ def changed(evidence: torch.Tensor, truth: Truth, rng: np.random.Generator) -> t
     """A lesson as it might have been as well."""
     turns = rng.random(3) < (0.5, *(0.5 * (rng.random() < TURNED),) * 2)
     evidence, truth = turned(evidence, truth, list(turns), -1.0 if rng.random() < 0.5 else 1.0)
+    if rng.random() < PLACED:
+        spread = 3.0 if rng.random() < ANYHOW else 1.0
+        size, shift = float(np.exp(rng.normal(0, 0.12 * spread**0.5))), rng.normal(0, 7 * spread**0.5, 2)
+        angle = rng.uniform(-np.pi, np.pi) if spread > 1 else rng.normal(0, 0.12)
+        evidence, truth = placed(evidence, truth, float(angle), size, (float(shift[0]), float(shift[1])))
+    if rng.random() < 0.3:
+        evidence = fainter(evidence, rng)
     if rng.random() < 0.5:
         contrast = float(np.exp(rng.normal(0, 0.25)))
         sign = -1 if rng.random() < 0.2 else 1
@@ -181,15 +193,61 @@ def turned(evidence: torch.Tensor, truth: Truth, turns: Sequence[bool], sign: fl
     return evidence, Truth(moved, weight, trunk, seen, true, truth.wave * sign, truth.unit, truth.r)
 
 
+def placed(
+    evidence: torch.Tensor, truth: Truth, angle: float, size: float, shift: tuple[float, float]
+) -> tuple[torch.Tensor, Truth]:
+    """The same turned by an angle (radians, from right to down), larger, and shifted right and down by samples."""
+    c, s, middle = float(np.cos(angle)), float(np.sin(angle)), 0.5 * (phase.SHAPE[1] - 1)
+
+    def before(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where `count` x `count` places were, in samples of the evidence."""
+        at = torch.arange(count, dtype=torch.float32) * (phase.SHAPE[1] / count) - middle
+        x, y = (at - shift[0]) / size, ((at - shift[1]) / size)[:, None]
+        return (c * y - s * x + middle)[None], (c * x + s * y + middle)[None]
+
+    whole = evidence[[AGREES[-1], REACH], 0, 0]
+    y, x = before(phase.SHAPE[1])
+    inside = ((y >= 0) & (y <= 2 * middle) & (x >= 0) & (x <= 2 * middle)).float()
+    maps = torch.cat([evidence, truth.moved, truth.weight[None], truth.trunk[None]])
+    maps = sampled(maps[None], y, x)[0] * inside
+    vectors = torch.cat([maps[:VECTORS], maps[COUNT : COUNT + 2]]).unflatten(0, (-1, 2))
+    turned = torch.stack([c * vectors[:, 0] - s * vectors[:, 1], s * vectors[:, 0] + c * vectors[:, 1]], 1).flatten(
+        0, 1
+    )
+    evidence = torch.cat([turned[:VECTORS], maps[VECTORS:COUNT]])
+    evidence[TOTAL] = torch.log1p(size * torch.expm1(evidence[TOTAL]))
+    evidence[AGREES[-1]], evidence[REACH] = (
+        float(whole[0]),
+        float(torch.log(size * (torch.exp(whole[1]) - REACHES[0]) + REACHES[0])),
+    )
+    frames = torch.cat([truth.seen, truth.true])[None]
+    seen, true = sampled(frames, *(at * (SIZE / phase.SHAPE[1]) for at in before(SIZE)))[0].chunk(2)
+    trunk = (maps[COUNT + 3] > 0.5).float()
+    return evidence, Truth(turned[VECTORS:], maps[COUNT + 2], trunk, seen, true, truth.wave, truth.unit * size, truth.r)
+
+
+def fainter(evidence: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Evidence of a breath that is less well seen: noise in the slopes, and less agreement."""
+    evidence, noise = evidence.clone(), rng.normal(size=(VECTORS, *phase.SHAPE[1:])).astype(np.float32)
+    strength, share = rng.uniform(0, 1.0), float(rng.uniform(0.3, 1))
+    near = nn.functional.avg_pool2d(torch.from_numpy(noise), 5, 1, 2)
+    seen = evidence[SEEN]
+    for pair, smooth in ((slice(0, 2), True), (slice(2, 4), False), (slice(4, 6), True)):
+        evidence[pair] += strength * (near[pair] if smooth else 0.5 * torch.from_numpy(noise[pair])) * seen
+    evidence[AGREES] *= share
+    return evidence
+
+
 def loss_of(guess: torch.Tensor, truth: Truth, done: float = 1.0) -> torch.Tensor:
-    """The squared error of the motion, relative to its power, and beside it the error of frames rendered with it
-    against the true ones, and that of how far the trunk goes along as a whole."""
+    """The squared error of the motion over the mean of both powers, so that too much costs as little as too little;
+    beside it how far frames rendered with it are from the true ones, and the trunk from going along as a whole."""
     weight, trunk = truth.weight[:, None], truth.trunk[:, None]
-    power = (weight * truth.moved**2).sum((1, 2, 3)) + FAINT * weight.sum((1, 2, 3))
+    weight = weight * (1 + HEADS * (weight > lift_data.MOSTLY))
+    both = 0.5 * (truth.moved**2 + guess.detach() ** 2)
+    power = (weight * both).sum((1, 2, 3)) + FAINT * weight.sum((1, 2, 3))
     error = (weight * (guess - truth.moved) ** 2).sum((1, 2, 3)) / power
-    error = torch.where(error > 1, 2 * error.clamp(min=1).sqrt() - 1, error)  # a wrong lift is not to outweigh all
-    both, own = ((trunk * part * truth.moved).sum((1, 2, 3)) for part in (guess, truth.moved))
-    size = (both / (own + 1e-3) * truth.r - 1).clamp(-1, 1) ** 2 * (truth.r > SURE)
+    along, own = ((trunk * part * truth.moved).sum((1, 2, 3)) for part in (guess, truth.moved))
+    size = torch.log((along / (own + 1e-3) * truth.r).clamp(*SIZES)) ** 2 * (truth.r > SURE)
     loss = error.mean() + SIZED * size.mean()
     return loss + RENDERED * torch.log(nearness(guess, truth)).mean() if done >= FROM else loss
 

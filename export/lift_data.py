@@ -32,6 +32,7 @@ ALPHA = 4.0  # of the true magnified frames
 TRUNK, BODY = 0.5, 0.002  # of what most of the trunk is moved: from there on it is trunk, and body at all
 HEAD, CLOSE, EDGE = 2.0, 0.1, 0.05  # weights: of the head; of the ground that a body sweeps; and of that beside it
 SWEPT, BESIDE = (1.0, 14.0), (1.5, 3.0)  # samples: least and most ground that is swept; more of it, and beside it
+MOSTLY, HARDLY = 1.5, 0.2  # weight of what is mostly head; of what most of the trunk is moved, that is left out there
 MOST = 6.0  # units of the evidence at which the truth is cut
 
 
@@ -79,7 +80,9 @@ def make(folder: Path, seed: int, index: int, seconds: float) -> Path:
         kind = "hard" if options["world"] == "any" else options["task"]
         parts = [told(small, clip["breath"], clip["at"], clip["moved"], window) for window in WINDOWS]
         part = path.with_suffix(".part.npz")
-        lessons: dict[str, Any] = {f"{name}{k}": value for k, told_ in enumerate(parts) for name, value in told_.items()}
+        lessons: dict[str, Any] = {
+            f"{name}{k}": value for k, found in enumerate(parts) for name, value in found.items()
+        }
         np.savez(part, seen=clip["seen"], true=clip["true"], kind=np.array(kind), **lessons)
         os.replace(part, path)
     return path
@@ -189,8 +192,16 @@ def target(moved: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray, np.
             field[:, close] = field[:, rows[close], columns[close]]
             weight[close] = CLOSE
             weight[near & (away >= swept) & (away < swept + BESIDE[1])] = EDGE
-    truth = (fields * weights[:, None]).sum(0) / np.maximum(weights.sum(0), 1e-6)
-    return np.clip(truth, -MOST, MOST), weights.mean(0), trunk.mean(0) > 0.5
+    truth = np.clip((fields * weights[:, None]).sum(0) / np.maximum(weights.sum(0), 1e-6), -MOST, MOST)
+    return stilled(truth, weights.mean(0), trunk.mean(0) > 0.5)
+
+
+def stilled(truth: np.ndarray, weight: np.ndarray, trunk: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the network should answer, with heads at rest: a head rises a little with the breath, and nobody wants
+    to see that magnified."""
+    length = np.hypot(*truth)
+    usual = np.percentile(length[trunk], 90) if trunk.any() else 0.0
+    return np.where((weight > MOSTLY) & (length < HARDLY * usual), 0, truth), weight, trunk
 
 
 def _nodes(side: int) -> np.ndarray:
