@@ -14,6 +14,7 @@ NEEDED_DRIVER = 580  # the first that supports it
 OLDEST = (7, 5)  # compute capability that CUDA 13 still compiles for
 LIBRARIES = {"win32": "nvcuda.dll"}
 PACKAGES = {"cupy": "cupy-cuda13x", "numba_cuda": "numba-cuda[cu13]"}
+LOADED = {"cufft": "cuFFT", "cublas": "cuBLAS"}  # by CuPy, when it first needs them
 
 _NO_DEVICE, _MAJOR, _MINOR = 100, 75, 76
 
@@ -76,7 +77,25 @@ def why_not() -> str | None:
     missing = [package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None]
     if missing:
         return f"without {' and '.join(missing)}: pip install 'fastmag[cuda]'"
+    absent = _not_found()
+    if absent:
+        return f"CuPy finds no {' and no '.join(absent)}: pip install 'cupy-cuda13x[ctk]', or install CUDA's toolkit"
     return None
+
+
+def _not_found() -> list[str]:
+    """NVIDIA's libraries that are neither among the packages nor in a toolkit, where CuPy's own finder looks."""
+    try:
+        from cuda.pathfinder import DynamicLibNotFoundError, load_nvidia_dynamic_lib
+    except ImportError:  # an older CuPy leaves it to the system
+        return []
+    absent = []
+    for name, said in LOADED.items():
+        try:
+            load_nvidia_dynamic_lib(name)
+        except DynamicLibNotFoundError:
+            absent.append(said)
+    return absent
 
 
 def _driver() -> Any:

@@ -67,10 +67,34 @@ def driver(monkeypatch):
     def put(**said):
         monkeypatch.setattr(nvidia.ctypes, "CDLL", lambda name: Driver(**said))
         monkeypatch.setattr(nvidia.importlib.util, "find_spec", lambda name: name)
+        monkeypatch.setitem(sys.modules, "cuda.pathfinder", Pathfinder())
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         monkeypatch.delenv("NUMBA_ENABLE_CUDASIM", raising=False)
 
     return put
+
+
+class Pathfinder:
+    """In the place of the package of this name."""
+
+    DynamicLibNotFoundError = type("DynamicLibNotFoundError", (RuntimeError,), {})
+
+    def __init__(self, *absent: str):
+        self.absent = absent
+
+    def load_nvidia_dynamic_lib(self, name):
+        if name in self.absent:
+            raise self.DynamicLibNotFoundError(name)
+
+
+@pytest.mark.parametrize("absent, said", [(["cublas"], "no cuBLAS"), (["cufft", "cublas"], "no cuFFT and no cuBLAS")])
+def test_libraries_that_only_the_first_use_would_miss_are_named(driver, monkeypatch, absent, said):
+    driver()
+    assert nvidia.why_not() is None
+    monkeypatch.setitem(sys.modules, "cuda.pathfinder", Pathfinder(*absent))
+    assert nvidia.why_not() == f"CuPy finds {said}: pip install 'cupy-cuda13x[ctk]', or install CUDA's toolkit"
+    monkeypatch.setitem(sys.modules, "cuda.pathfinder", None)
+    assert nvidia.why_not() is None, "an older CuPy finds them by itself"
 
 
 def test_no_driver(monkeypatch):
