@@ -145,6 +145,14 @@ def test_black_frames_and_dead_gradients_are_survived():
     assert found.presence == 0 and not found.change(cells, 10.0).any()
 
 
+def test_cells_below_black_are_survived():
+    """A bicubic undershoots beside an edge to black, by more than the offset of the logarithm."""
+    cells, wave, mask = scene(seconds=10.0)
+    cells[:, :4] = -6.0
+    found = estimate(cells, *answers(wave, mask), FPS, BAND, cpu)
+    assert np.isfinite(found.beta).all() and np.isfinite(found.change(cells, 10.0)).all() and found.presence == 1
+
+
 def test_saturate_and_gate_stay_in_range():
     share = np.random.default_rng(8).exponential(1, (40, 36, 36)).astype(np.float32)
     share[:, :, :20] *= 0.05

@@ -25,16 +25,16 @@ def clues(
     marked, near, map_ = cells[at], nearness[at], prior[at]
     light = np.log(np.maximum(marked, 0) + np.float32(4))
     tint = np.stack([light[..., 0] - light[..., 1], light[..., 2] - light[..., 1], light[..., 1]], -1)
-    weight = np.minimum(near, 1)[..., None] * map_[..., None] + np.float32(1e-6)
-    usual = (tint * weight).sum((0, 1, 2)) / weight.sum()
-    spread = np.sqrt(((tint - usual) ** 2 * weight).sum((0, 1, 2)) / weight.sum()) + np.float32(0.05)
-    own = (tint - usual) / spread
+    weight = np.minimum(near, 1) * map_ + np.float32(1e-6)
+    weight /= weight.sum()
+    apart = tint - np.tensordot(weight, tint, 3)
+    own = apart / (np.sqrt(np.tensordot(weight, apart**2, 3)) + np.float32(0.05))
     steps = np.abs(np.diff(np.log(cells[..., 1] + np.float32(4)), axis=0, prepend=np.nan))
     steps[0] = steps[1]
     moving = ops.smooth_space(ops.smooth_time(steps, 5)[at], 1.0)
     noise = ops.smooth_space(ops.smooth_time(evidence.residual**2, 2 * int(fps) + 1)[at], 1.0)
     rows = [
-        *np.moveaxis(2 * (tint - usual), -1, 0),
+        *np.moveaxis(2 * apart, -1, 0),
         *np.moveaxis(np.clip(own, -4, 4) / 2, -1, 0),
         tint[..., 2] - np.float32(np.log(128)),
         np.minimum(near, 2),

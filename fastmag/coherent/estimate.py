@@ -37,6 +37,7 @@ class Estimate:
 
 def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, passband, ops: Ops) -> Estimate:
     """What beats, where and how much, from cells (T, h, w, 3), y (T - 1,) and the L1-normalised |dy/dX| (T, h, w)."""
+    cells = np.maximum(cells, 0)
     known = gather(cells, y, share, fps, passband, ops)
     skin = learned_map(clues(cells, known.near, known.prior, known.evidence, known.p_band, fps, ops), len(cells))
     beta = amplitude.amplitudes(cells, skin, known.evidence, known.p_band, known.witness, fps, ops)
@@ -60,8 +61,7 @@ class Known:
 
 
 def gather(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, passband, ops: Ops) -> Known:
-    """All that speaks for a map, arguments as those of estimate."""
-    cells = np.maximum(cells, 0)
+    """All that speaks for a map, arguments as those of estimate, but for cells: none of them below 0."""
     in_band = partial(filtered, passband=passband, fps=fps, bandpass=ops.bandpass)
     wave = pulse_wave(y, fps, passband, ops.bandpass)
     near = seed.nearness(share, ops)
