@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from fastmag import models, onnx_bytes
 from fastmag.coherent.clues import STRIDE
+from fastmag.processes import cores
 
 BLOCK = 10  # frames in a run: what they take stays in the cache
 
@@ -19,7 +19,7 @@ def learned_map(clues: np.ndarray, count: int) -> np.ndarray:
     of `count` frames."""
     run = _session()
     blocks = [clues[start : start + BLOCK] for start in range(0, len(clues), BLOCK)]
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         maps = np.concatenate(list(pool.map(lambda x: run.run(["y"], {"X": np.ascontiguousarray(x)})[0], blocks)))
     return between(maps, count)
 
@@ -40,7 +40,3 @@ def _session():
 
     content = onnx_bytes.read(models.path("skin"))
     return session(content, "the skin network", PROVIDERS["cpu"])
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
