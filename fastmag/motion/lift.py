@@ -8,11 +8,17 @@ turns with the picture, so that neither the size of a breath nor its way has to 
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
-from fastmag.motion.agreement import COUNT, VECTORS, Agreement
+from fastmag.motion.agreement import COUNT, TINY, VECTORS, Agreement
 from fastmag.providers.ort import shipped
 
-STILL = np.float32(0.03)  # of the largest motion: as much is taken off everywhere, so that what is still is 0
+SMOOTHING = 1.0  # samples: what two neighbours are told apart by is chance
+LOST = 1.3  # what the network leaves out because it cannot be sure
+USUAL, FURTHEST = 1.2, 2.0  # times as far as an answer: within this it may be right; more is chance
+MOVES = 0.3  # of the largest motion: there places are asked
+FOLLOWS, TEXTURE = VECTORS, VECTORS + 3  # maps of the evidence: the correlation of a neighbourhood, and what is seen
+STILL = np.float32(0.05)  # of the largest motion: as much is taken off everywhere, so that what is still is 0
 LARGEST = 99.5  # percentile of the places' motion
 
 
@@ -28,7 +34,18 @@ def field(body: Agreement, answers=network) -> np.ndarray:
     """
     both = np.stack([body.evidence, mirrored(body.evidence)])
     with_y, against = answers(both)
-    return calm((with_y - against) * np.float32(0.5 * body.unit))
+    answer = np.float32(0.5) * (with_y - against)
+    motion = answer * np.float32(LOST * shown(answer, body.evidence) * body.unit)
+    return calm(gaussian_filter(motion, (0, SMOOTHING, SMOOTHING), mode="nearest"))
+
+
+def shown(answer: np.ndarray, evidence: np.ndarray) -> float:
+    """How many times as far as an answer (2, h, w) the places themselves are seen to go along, if that is much more:
+    of a breath that is smaller than any it has learnt from, the network makes too little."""
+    length = np.hypot(*answer)
+    weight = evidence[TEXTURE] * evidence[FOLLOWS] * (length > MOVES * length.max())
+    further = float((weight * (answer * evidence[:2]).sum(0)).sum() / max(float((weight * length**2).sum()), TINY))
+    return float(np.clip(further / USUAL, 1, FURTHEST))
 
 
 def mirrored(evidence: np.ndarray) -> np.ndarray:
