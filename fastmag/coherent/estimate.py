@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmag.coherent import amplitude, fusion, regression, seed, sway
 from fastmag.coherent.clues import clues
-from fastmag.coherent.learned import learned_map
+from fastmag.coherent.learned import SIZE, learned_map
 from fastmag.coherent.skin import SkinColour, scaled, skin_map
 from fastmag.coherent.wave import Wave, filtered, mean_rate, pulse_wave, wide
 from fastmag.ops import Ops
@@ -39,7 +39,7 @@ def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, pa
     """What beats, where and how much, from cells (T, h, w, 3), y (T - 1,) and the L1-normalised |dy/dX| (T, h, w)."""
     cells = np.maximum(cells, 0)
     known = gather(cells, y, share, fps, passband, ops)
-    skin = learned_map(clues(cells, known.near, known.prior, known.evidence, known.p_band, fps, ops), len(cells))
+    skin = mapped(cells, known, fps, ops)
     beta = amplitude.amplitudes(cells, skin, known.evidence, known.p_band, known.witness, fps, ops)
     presence = amplitude.presence(known.agreement, known.z, known.wave.rate_hz, passband)
     return Estimate(known.wave, skin, beta, known.z, known.agreement, presence)
@@ -58,6 +58,14 @@ class Known:
     evidence: regression.Evidence
     z: float
     agreement: float
+
+
+def mapped(cells: np.ndarray, known: Known, fps: float, ops: Ops) -> np.ndarray:
+    """The map (T, h, w): the skin network's, or the regression's where a picture has not as many cells as that takes."""
+    if cells.shape[1:3] != SIZE:
+        return regression.refine(known.prior, known.evidence, known.p_band, ops)
+    seen = clues(cells, known.near, known.prior, known.evidence, known.p_band, fps, ops)
+    return learned_map(seen, len(cells))
 
 
 def gather(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, passband, ops: Ops) -> Known:

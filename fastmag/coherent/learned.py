@@ -11,6 +11,7 @@ from fastmag import models, onnx_bytes
 from fastmag.coherent.clues import STRIDE
 from fastmag.processes import cores
 
+SIZE = 36, 36  # cells that the network takes
 BLOCK = 10  # frames in a run: what they take stays in the cache
 
 
