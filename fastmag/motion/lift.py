@@ -10,15 +10,15 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from fastmag.motion.agreement import COUNT, TINY, VECTORS, Agreement
+from fastmag.motion.agreement import COUNT, TINY, VECTORS, Agreement, ramp
 from fastmag.providers.ort import shipped
 
 SMOOTHING = 1.0  # samples: what two neighbours are told apart by is chance
-LOST = 1.3  # what the network leaves out because it cannot be sure
+LOST = 1.25  # what the network leaves out because it cannot be sure
 USUAL, FURTHEST = 1.2, 2.0  # times as far as an answer: within this it may be right; more is chance
 MOVES = 0.3  # of the largest motion: there places are asked
 FOLLOWS, TEXTURE = VECTORS, VECTORS + 3  # maps of the evidence: the correlation of a neighbourhood, and what is seen
-STILL = np.float32(0.05)  # of the largest motion: as much is taken off everywhere, so that what is still is 0
+STILL = (0.2, 0.4)  # of the largest motion: from none to a whole one
 LARGEST = 99.5  # percentile of the places' motion
 
 
@@ -55,7 +55,6 @@ def mirrored(evidence: np.ndarray) -> np.ndarray:
 
 
 def calm(motion: np.ndarray) -> np.ndarray:
-    """Motion (2, h, w) less a little everywhere: what hardly moves is still."""
+    """Motion (2, h, w), none where it is a small part of the largest: a head's, a wall's."""
     length = np.hypot(*motion)
-    least = STILL * np.percentile(length, LARGEST)
-    return motion * np.maximum(1 - least / np.maximum(length, np.float32(1e-12)), 0)
+    return motion * ramp(length / max(float(np.percentile(length, LARGEST)), TINY), STILL)
