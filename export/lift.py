@@ -24,7 +24,7 @@ from fastmag.progress import Progress
 BATCH, SHOWN = 10, 2  # lessons in a batch, and frames of each that are rendered
 TURNED = 0.3  # of the lessons may be upside down, or lie on their side
 PLACED, ANYHOW = 0.7, 0.3  # of the lessons lie elsewhere; of those lie anyhow, anywhere
-HEADS = 4.0  # weight of heads, more than they have
+HEADS = 2.0  # weight of heads, more than they have
 RENDERED, FROM = 0.5, 0.15  # weight of the rendered error, and the share of the training from which it counts
 SIZED, SURE = 0.2, 0.6  # weight of the trunk's motion as a whole, where the wave is at least so well read
 SIZES = (0.1, 10.0)  # of the true one: what is told apart
@@ -216,8 +216,8 @@ def placed(
     )
     evidence = torch.cat([turned[:VECTORS], maps[VECTORS:COUNT]])
     evidence[TOTAL] = torch.log1p(size * torch.expm1(evidence[TOTAL]))
-    reach = (whole[1] + float(np.log(size))).clamp(*np.log(REACHES))
-    evidence[AGREES[-1]], evidence[REACH] = whole[0], reach
+    reach = size * (torch.exp(whole[1]) - REACHES[0]) + REACHES[0]
+    evidence[AGREES[-1]], evidence[REACH] = whole[0], torch.log(reach)
     frames = torch.cat([truth.seen, truth.true])[None]
     seen, true = sampled(frames, *(at * (SIZE / phase.SHAPE[1]) for at in before(SIZE)))[0].chunk(2)
     trunk = (maps[COUNT + 3] > 0.5).float()

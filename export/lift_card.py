@@ -34,8 +34,9 @@ mean of weights, torch {torch} |
 | command | `fastmag train lift OUT --seed {seed} --clips {clips} --seconds {seconds:g} --steps {steps}{bf16}` |
 | export against torch | {parity:.1e} |
 
-Frames of people that were not trained on, rendered with it and the wave that was read, nearer to the true ones than the
-untouched ones by {scores} dB (brightness only, where 1 grey level squared is added to every error).
+Frames of people that were not trained on, rendered with it and the wave that was read, are nearer to the true ones than
+the untouched ones by {scores} dB (brightness alone; 1 grey level squared
+is added to every error; heads and what hardly moves are not left alone yet, as `fastmag/motion/lift.py` does).
 
 Limits: trained on rendered people only, one in a picture. It fills in what moves along with what is seen to follow the
 wave: where the wave is wrong, so is the map. Not for medical use.

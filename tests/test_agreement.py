@@ -91,7 +91,7 @@ def test_evidence_is_complete_and_finite():
     assert np.isfinite(body.evidence).all() and body.unit == pytest.approx(np.linalg.norm(LIFT), rel=0.1)
     np.testing.assert_allclose(body.evidence[1][BODY].mean() * body.unit, LIFT[1], rtol=0.05)
     assert np.abs(body.evidence[1][WALL]).mean() < 0.1
-    assert body.evidence[-1][0, 0] == pytest.approx(np.log(12.0), rel=1e-4)
+    assert body.evidence[-1][0, 0] == pytest.approx(np.log(12 * body.unit + 0.3), rel=1e-4)
 
 
 def test_evidence_of_nothing_is_finite():

@@ -7,7 +7,7 @@ import pytest
 
 from fastmag import models
 from fastmag.motion import lift
-from fastmag.motion.agreement import COUNT, VECTORS
+from fastmag.motion.agreement import COUNT, REACH, VECTORS
 
 SHAPE = (COUNT, 128, 128)
 
@@ -104,6 +104,17 @@ def test_places_that_go_much_further_than_the_answer_are_heard():
     for share, more in ((1.0, 1.0), (0.9, 1.0), (1 / 1.8, 1.5), (0.1, lift.FURTHEST)):
         assert lift.shown(share * own, evidence) == pytest.approx(more, rel=0.01)
     assert lift.shown(0 * own, evidence) == 1 and lift.shown(-own, evidence) == 1
+
+
+def test_a_reach_that_is_rare_counts_as_the_nearest_usual_one():
+    evidence = shirt()
+    fields = []
+    for reach in (0.5, lift.KNOWN[0], 7.0, lift.KNOWN[1], 50.0):
+        evidence[-1] = np.log(reach + REACH[0])
+        fields.append(lift.field(body(evidence)))
+    np.testing.assert_allclose(fields[0], fields[1], atol=1e-4)
+    np.testing.assert_allclose(fields[4], fields[3], atol=1e-4)
+    assert np.abs(fields[1] - fields[3]).max() > 0.05
 
 
 def test_the_network_takes_evidence():

@@ -31,7 +31,7 @@ ELSEWHERE = (0.0, 0.3)  # of the look over the lift's: what is above is no refer
 VECTORS, COUNT = 10, 23  # maps of evidence: the first are pairs, across and down
 MOST, LOOKED = 3.0, 2.0  # at which slopes and the lift, in units of their own, and looks are cut
 SWING = 1.5  # standard deviations
-REACH = (4.0, 12.0)  # pixels of the largest motion: what is smaller, or larger, is rare among people to learn from
+REACH = (0.3, 60.0)  # pixels: added to the largest motion, and the most that is told apart
 BREATHES = (0.04, 0.05)  # see presence: from no breath to one
 TINY = np.float32(1e-12)
 
@@ -111,14 +111,14 @@ class Agreement:
         lift, left = self.lift, band - slope.per_y * y[:, None, None, None]
         rest, total = (np.sqrt((x**2).sum(1).mean(0)) for x in (left, band))
         agrees = float((slope.correlation * lift.weight).sum())
-        reach = np.clip(far * self.unit, *REACH)
+        reach = min(far * self.unit, REACH[1])
         return [
             self._mean(slope.correlation, self._seen), slope.correlation, alone.correlation,
             self._seen, np.log1p(motion.power) / 2,
             np.clip(lift.led, -MOST, MOST), lift.weight / (lift.weight.max() + TINY),
             _nodes(motion.luma) / 128 - 1, np.log1p(_nodes(motion.change)) / 2,
             np.log1p(rest / (self.unit * y.std() + TINY)), np.log1p(10 * total),
-            np.full_like(total, agrees), np.full_like(total, np.log(reach)),
+            np.full_like(total, agrees), np.full_like(total, np.log(reach + REACH[0])),
         ]  # fmt: skip
 
     def _near(self, per_y: np.ndarray) -> np.ndarray:

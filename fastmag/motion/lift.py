@@ -10,12 +10,13 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from fastmag.motion.agreement import COUNT, TINY, VECTORS, Agreement, ramp
+from fastmag.motion.agreement import COUNT, REACH, TINY, VECTORS, Agreement, ramp
 from fastmag.providers.ort import shipped
 
 SMOOTHING = 1.0  # samples: what two neighbours are told apart by is chance
 LOST = 1.25  # what the network leaves out because it cannot be sure
 USUAL, FURTHEST = 1.2, 2.0  # times as far as an answer: within this it may be right; more is chance
+KNOWN = (4.0, 12.0)  # pixels of reach
 MOVES = 0.3  # of the largest motion: there places are asked
 FOLLOWS, TEXTURE = VECTORS, VECTORS + 3  # maps of the evidence: the correlation of a neighbourhood, and what is seen
 STILL = (0.2, 0.4)  # of the largest motion: from none to a whole one
@@ -32,11 +33,19 @@ def field(body: Agreement, answers=network) -> np.ndarray:
 
     answers: a network in place of the one that ships.
     """
-    both = np.stack([body.evidence, mirrored(body.evidence)])
-    with_y, against = answers(both)
+    evidence = usual(body.evidence)
+    with_y, against = answers(np.stack([evidence, mirrored(evidence)]))
     answer = np.float32(0.5) * (with_y - against)
     motion = answer * np.float32(LOST * shown(answer, body.evidence) * body.unit)
     return calm(gaussian_filter(motion, (0, SMOOTHING, SMOOTHING), mode="nearest"))
+
+
+def usual(evidence: np.ndarray) -> np.ndarray:
+    """The evidence with a reach that is not rare among the people it was learnt from: of one that is smaller than any
+    of theirs, the network says that there is no breath."""
+    evidence = evidence.copy()
+    evidence[-1] = np.clip(evidence[-1], *np.log(np.add(KNOWN, REACH[0])))
+    return evidence
 
 
 def shown(answer: np.ndarray, evidence: np.ndarray) -> float:
