@@ -184,7 +184,7 @@ def test_the_loss_prefers_the_truth():
 
 def test_it_learns(tmp_path):
     lessons = [lesson(seed, judges=seed == 5) for seed in range(6)]
-    plan = LiftPlan(clips=6, steps=20, learning_rate=4e-3)
+    plan = LiftPlan(clips=6, steps=60, learning_rate=4e-3)
     network = train.learn(tmp_path, plan, lessons, False, LIFT)
     decibels = lift.scores(network, lessons, "cpu")["A"]
     assert decibels > 0.2 and (tmp_path / "curve.csv").exists()
