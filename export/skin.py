@@ -57,7 +57,7 @@ class SkinNet(nn.Module):
 
     shape = (COUNT, 36, 36)
 
-    def __init__(self, a: int = 32, b: int = 48, c: int = 12, d: int = 16):
+    def __init__(self, a: int = 24, b: int = 40, c: int = 8, d: int = 12):
         super().__init__()
         self.fine = nn.Sequential(nn.Conv2d(COUNT, a, 2, 2), nn.ReLU(), nn.Conv2d(a, a, 3, padding=1), nn.ReLU())
         self.coarse = nn.Sequential(

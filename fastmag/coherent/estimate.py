@@ -61,7 +61,7 @@ class Known:
 
 
 def mapped(cells: np.ndarray, known: Known, fps: float, ops: Ops) -> np.ndarray:
-    """The map (T, h, w): the skin network's, or the regression's where a picture has not as many cells as that takes."""
+    """The map (T, h, w): the skin network's; the regression's where a picture has other cells than that takes."""
     if cells.shape[1:3] != SIZE:
         return regression.refine(known.prior, known.evidence, known.p_band, ops)
     seen = clues(cells, known.near, known.prior, known.evidence, known.p_band, fps, ops)
