@@ -5,7 +5,7 @@ import pytest
 from test_coherent import BAND, FPS, answers, scene
 
 from fastmag import models
-from fastmag.coherent import clues, learned, regression
+from fastmag.coherent import clues, learned
 from fastmag.coherent.estimate import gather
 from fastmag.kernels import cpu
 
@@ -77,4 +77,3 @@ def test_the_map_does_not_depend_on_how_frames_are_cut(disc, monkeypatch):
 def test_the_card_tells_of_the_shipped_network():
     card = models.path("skin").with_suffix(".md").read_text()
     assert "fastmag train skin OUT --seed" in card and f"{clues.COUNT}, 36, 36" in card
-    assert regression.COVARIANCE_SECONDS > 0

@@ -6,7 +6,9 @@ seed.py        |dy/dX| -> where to start
 skin.py        the seed -> colours of skin in this clip -> a map
 sway.py        the head's own small motion, found and taken out
 regression.py  the map and p -> how strongly each cell beats, shrunk towards the map
-fusion.py      y, the skin's mean and the cells' sum -> a better p, with which the last two are done again
+fusion.py      y, the skin's mean and the cells' sum -> a better p, with which the evidence is weighed again
+clues.py       colour, |dy/dX|, the map so far, what follows p -> what a cell has to say for itself
+learned.py     the clues -> the map, by the skin network
 amplitude.py   how much in each channel; is there a pulse at all
 estimate.py    the order of these steps
 """
