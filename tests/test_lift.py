@@ -13,7 +13,8 @@ SHAPE = (COUNT, 128, 128)
 
 
 def body(evidence, unit=2.5):
-    return SimpleNamespace(evidence=evidence.astype(np.float32), unit=unit)
+    evidence = evidence.astype(np.float32)
+    return SimpleNamespace(evidence=evidence, unit=unit, went=0 * evidence[:2])
 
 
 def shirt(sign=1.0):
@@ -101,9 +102,12 @@ def test_another_network_answers_in_place_of_the_one_that_ships():
 def test_places_that_go_much_further_than_the_answer_are_heard():
     evidence = shirt()
     own = evidence[:2].astype(np.float32)
+    one = body(evidence)
     for share, more in ((1.0, 1.0), (0.9, 1.0), (1 / 1.8, 1.5), (0.1, lift.FURTHEST)):
-        assert lift.shown(share * own, evidence) == pytest.approx(more, rel=0.01)
-    assert lift.shown(0 * own, evidence) == 1 and lift.shown(-own, evidence) == 1
+        assert lift.shown(share * own, one) == pytest.approx(more, rel=0.01)
+    assert lift.shown(0 * own, one) == 1 and lift.shown(-own, one) == 1
+    one.went = 1.4 * lift.LOST * lift.BY_POSITION * own * one.unit
+    assert lift.shown(own, one) == pytest.approx(1.4, rel=0.01)
 
 
 def test_a_reach_that_is_rare_counts_as_the_nearest_usual_one():

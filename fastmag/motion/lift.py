@@ -17,6 +17,7 @@ SMOOTHING = 1.0  # samples: what two neighbours are told apart by is chance
 LOST = 1.25  # what the network leaves out because it cannot be sure
 USUAL, FURTHEST = 1.2, 2.0  # times as far as an answer: within this it may be right; more is chance
 KNOWN = (4.0, 12.0)  # pixels of reach
+BY_POSITION = 0.9  # the same by positions, of what is made of the answer
 MOVES = 0.3  # of the largest motion: there places are asked
 FOLLOWS, TEXTURE = VECTORS, VECTORS + 3  # maps of the evidence: the correlation of a neighbourhood, and what is seen
 STILL = (0.2, 0.4)  # of the largest motion: from none to a whole one
@@ -36,7 +37,7 @@ def field(body: Agreement, answers=network) -> np.ndarray:
     evidence = usual(body.evidence)
     with_y, against = answers(np.stack([evidence, mirrored(evidence)]))
     answer = np.float32(0.5) * (with_y - against)
-    motion = answer * np.float32(LOST * shown(answer, body.evidence) * body.unit)
+    motion = answer * np.float32(LOST * shown(answer, body) * body.unit)
     return calm(gaussian_filter(motion, (0, SMOOTHING, SMOOTHING), mode="nearest"))
 
 
@@ -48,13 +49,16 @@ def usual(evidence: np.ndarray) -> np.ndarray:
     return evidence
 
 
-def shown(answer: np.ndarray, evidence: np.ndarray) -> float:
-    """How many times as far as an answer (2, h, w) the places themselves are seen to go along, if that is much more:
-    of a breath that is smaller than any it has learnt from, the network makes too little."""
+def shown(answer: np.ndarray, body: Agreement) -> float:
+    """How many times as far as an answer (2, h, w) says places are seen to go, if that is more. By their velocities: of
+    a breath that is smaller than any it has learnt from, the network makes too little. And by their positions: velocity
+    that is read with noise makes slopes too small, and with them the answer."""
     length = np.hypot(*answer)
-    weight = evidence[TEXTURE] * evidence[FOLLOWS] * (length > MOVES * length.max())
-    further = float((weight * (answer * evidence[:2]).sum(0)).sum() / max(float((weight * length**2).sum()), TINY))
-    return float(np.clip(further / USUAL, 1, FURTHEST))
+    weight = body.evidence[TEXTURE] * body.evidence[FOLLOWS] * (length > MOVES * length.max())
+    power = max(float((weight * length**2).sum()), TINY)
+    seen = (body.evidence[:2], body.went / body.unit)
+    velocities, positions = (float((weight * (answer * slopes).sum(0)).sum()) / power for slopes in seen)
+    return float(np.clip(max(velocities / USUAL, positions / (LOST * BY_POSITION)), 1, FURTHEST))
 
 
 def mirrored(evidence: np.ndarray) -> np.ndarray:
