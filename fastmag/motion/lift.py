@@ -55,9 +55,9 @@ def shown(answer: np.ndarray, body: Agreement) -> float:
     that is read with noise makes slopes too small, and with them the answer."""
     length = np.hypot(*answer)
     weight = body.evidence[TEXTURE] * body.evidence[FOLLOWS] * (length > MOVES * length.max())
-    power = max(float((weight * length**2).sum()), TINY)
-    seen = (body.evidence[:2], body.went / body.unit)
-    velocities, positions = (float((weight * (answer * slopes).sum(0)).sum()) / power for slopes in seen)
+    power = max(float((weight * length**2).sum()), float(TINY))
+    velocities = float((weight * (answer * body.evidence[:2]).sum(0)).sum()) / power
+    positions = float((weight * (answer * body.went).sum(0)).sum()) / (power * body.unit)
     return float(np.clip(max(velocities / USUAL, positions / (LOST * BY_POSITION)), 1, FURTHEST))
 
 
@@ -70,4 +70,4 @@ def mirrored(evidence: np.ndarray) -> np.ndarray:
 def calm(motion: np.ndarray) -> np.ndarray:
     """Motion (2, h, w), none where it is a small part of the largest: a head's, a wall's."""
     length = np.hypot(*motion)
-    return motion * ramp(length / max(float(np.percentile(length, LARGEST)), TINY), STILL)
+    return motion * ramp(length / max(float(np.percentile(length, LARGEST)), float(TINY)), STILL)
