@@ -6,6 +6,8 @@ from pathlib import Path
 
 from fastmag.errors import InputError
 
+SAMPLES = {"sample": {"seconds": 12}, "sample-respiration": {"seconds": 20, "depth": 0.7}}  # a breath takes longer
+
 
 def run(video, folder, method: str = "pulse") -> str:
     """Magnify `video` (None: a sample that is rendered first) into `folder`. Returns what to look at, as text."""
@@ -17,8 +19,8 @@ def run(video, folder, method: str = "pulse") -> str:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"the folder {folder} cannot be made ({error.strerror}): choose another with --out") from error
-    source = Path(video) if video else sample(folder)
-    name = source.stem if method == "pulse" else f"{source.stem}-{method}"
+    source = Path(video) if video else sample(folder, method)
+    name = source.stem if method == "pulse" or source.stem == f"sample-{method}" else f"{source.stem}-{method}"
     magnified, picture = folder / f"{name}-magnified.mp4", folder / f"{name}-before-after.png"
     report = magnify(source, magnified, method, progress=True, overwrite=True)
     before_after(source, magnified, picture, report.message)
@@ -26,11 +28,12 @@ def run(video, folder, method: str = "pulse") -> str:
     return "\n".join(([report.damage] if report.damage else []) + lines)
 
 
-def sample(folder: Path) -> Path:
-    """The rendered sample in `folder`, rendered unless it is there already."""
+def sample(folder: Path, method: str) -> Path:
+    """The rendered sample for a method in `folder`, rendered unless it is there already."""
     from fastmag.synthetic.command import render
 
-    path = folder / "sample.mp4"
+    name = f"sample-{method}" if f"sample-{method}" in SAMPLES else "sample"
+    path = folder / f"{name}.mp4"
     if not path.exists():
-        render(path, seconds=12, fps=30, size=(480, 640), task="A", seed=7, progress=True)
+        render(path, fps=30, size=(480, 640), task="A", seed=7, progress=True, **SAMPLES[name])
     return path

@@ -140,15 +140,6 @@ def test_evidence_turns_with_the_picture(turn):
     np.testing.assert_allclose(other.evidence[rest][inner], expected[rest][inner], atol=5e-3)
 
 
-def test_positions_tell_how_far_places_go_though_velocities_are_noisy():
-    """y with a quick tremor of its own: slopes of velocities on it are too small, those of positions hardly."""
-    true = turning(0, 0.2)
-    y = true + 1.3 * turning(3, 0.45)
-    body = found(section(true), y)
-    by_velocity, by_position = (maps[1][BODY].mean() for maps in (body.evidence[:2] * body.unit, body.went))
-    assert by_position == pytest.approx(LIFT[1], rel=0.35) and abs(by_velocity) < 0.75 * abs(by_position)
-
-
 def test_a_wave_swings_by_its_spread():
     assert swing(np.array([1.0, -1.0, 1.0, -1.0]), 4.0) == pytest.approx(agreement.SWING * 4)
 

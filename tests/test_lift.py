@@ -13,8 +13,7 @@ SHAPE = (COUNT, 128, 128)
 
 
 def body(evidence, unit=2.5):
-    evidence = evidence.astype(np.float32)
-    return SimpleNamespace(evidence=evidence, unit=unit, went=0 * evidence[:2])
+    return SimpleNamespace(evidence=evidence.astype(np.float32), unit=unit)
 
 
 def shirt(sign=1.0):
@@ -95,19 +94,18 @@ def test_another_network_answers_in_place_of_the_one_that_ships():
 
     evidence = shirt()
     field = lift.field(body(evidence, 1.0), up)
-    assert field[1, 90:110, 30:50].mean() == pytest.approx(-lift.LOST, rel=0.15) and not field[0].any()
+    assert field[1, 90:110, 30:50].mean() == pytest.approx(-lift.size(evidence), rel=0.15) and not field[0].any()
     assert seen == [(2, *SHAPE)]
 
 
-def test_places_that_go_much_further_than_the_answer_are_heard():
+def test_answers_about_small_breaths_are_enlarged_and_about_large_ones_reduced():
     evidence = shirt()
-    own = evidence[:2].astype(np.float32)
-    one = body(evidence)
-    for share, more in ((1.0, 1.0), (0.9, 1.0), (1 / 1.8, 1.5), (0.1, lift.FURTHEST)):
-        assert lift.shown(share * own, one) == pytest.approx(more, rel=0.01)
-    assert lift.shown(0 * own, one) == 1 and lift.shown(-own, one) == 1
-    one.went = 1.4 * lift.LOST * lift.BY_POSITION * own * one.unit
-    assert lift.shown(own, one) == pytest.approx(1.4, rel=0.01)
+    sizes = []
+    for reach in (0.3, 2.0, lift.FAIR, 40.0):
+        evidence[-1] = np.log(reach)
+        sizes.append(lift.size(evidence))
+    assert sizes[0] == lift.LARGEST_SIZE and sizes[2] == pytest.approx(1.0)
+    assert sizes[1] == pytest.approx((lift.FAIR / 2) ** lift.SHARE) and sizes[3] < 0.8
 
 
 def test_a_reach_that_is_rare_counts_as_the_nearest_usual_one():
@@ -115,7 +113,7 @@ def test_a_reach_that_is_rare_counts_as_the_nearest_usual_one():
     fields = []
     for reach in (0.5, lift.KNOWN[0], 7.0, lift.KNOWN[1], 50.0):
         evidence[-1] = np.log(reach + REACH[0])
-        fields.append(lift.field(body(evidence)))
+        fields.append(lift.field(body(evidence)) / lift.size(evidence))
     np.testing.assert_allclose(fields[0], fields[1], atol=1e-4)
     np.testing.assert_allclose(fields[4], fields[3], atol=1e-4)
     assert np.abs(fields[1] - fields[3]).max() > 0.05

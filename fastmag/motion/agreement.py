@@ -71,8 +71,8 @@ class Agreement:
     """A section's motion against y (T,), its velocity within the passband.
 
     far: how far the wave will swing, in its pixels, when it is magnified. Gives `lift`; `evidence` (COUNT, h, w)
-    float32, of which the first VECTORS maps turn with the picture and change their sign with y; `unit`, pixels per
-    pixel of y, in which the evidence has its slopes; and `went` (2, h, w), how far places go with the wave.
+    float32, of which the first VECTORS maps turn with the picture and change their sign with y; and `unit`, pixels per
+    pixel of y, in which the evidence has its slopes.
     """
 
     def __init__(self, motion: Motion, y: np.ndarray, far: float, passband: tuple[float, float], fps: float, ops: Ops):
@@ -82,8 +82,7 @@ class Agreement:
         self._seen = inner * motion.power / (motion.power + TEXTURE)
         self._kept = motion.power / (motion.power + 2 * RIDGE)  # what the flow's ridge leaves of a motion
         self._looks = [smooth(motion.looks * inner, sigma, ops) for sigma in (LOOK, REGION)]
-        flow, filters = np.clip(motion.flow, -FASTEST, FASTEST), butterworth(passband, fps)
-        band = ops.bandpass(flow, filters)
+        band = ops.bandpass(np.clip(motion.flow, -FASTEST, FASTEST), butterworth(passband, fps))
         alone = regress(band, y[:, None], 0.0)
         lift = self._lift(alone)
         columns = np.concatenate([y[:, None], self._others(band, lift)], axis=1)
@@ -92,7 +91,6 @@ class Agreement:
         self.lift = self._lift(slope)
         counts = self._seen * np.maximum(slope.correlation - CHANCE, 0) ** 2 + TINY
         self.unit = float(np.sqrt(((slope.per_y**2).sum(0) * counts).sum() / counts.sum()) + TINY)
-        self.went = went(band, y, lambda series: ops.bandpass(series, filters))
         vectors = self._vectors(slope, alone)
         self.evidence = np.stack([*vectors, *self._scalars(motion, band, y, far, slope, alone)]).astype(np.float32)
 
@@ -185,13 +183,6 @@ def regress(band: np.ndarray, columns: np.ndarray, ridge: float) -> Slope:
         taken = (products[1:] * (inverse @ products[1:])).sum(0).reshape(shape)
     left = (np.einsum("tchw,tchw->chw", band, band) - taken).sum(0)
     return Slope(per_y, np.clip((per_y**2).sum(0) * own / (left + np.float32(1e-3)), 0, 1).astype(np.float32))
-
-
-def went(band: np.ndarray, y: np.ndarray, bandpass) -> np.ndarray:
-    """The slope (2, h, w) of positions on the wave, of the flow (T, 2, h, w) and y (T,) in the passband: less precise
-    about a place than that of velocities, but not made small by what is quicker than a breath."""
-    wave = bandpass(np.cumsum(y, dtype=np.float32)[:, None])[:, 0]
-    return np.tensordot(wave, bandpass(np.cumsum(band, axis=0)), 1) / (wave @ wave + TINY)
 
 
 def _left(band: np.ndarray, columns: np.ndarray, weight: np.ndarray) -> float:

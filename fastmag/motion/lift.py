@@ -14,12 +14,9 @@ from fastmag.motion.agreement import COUNT, REACH, TINY, VECTORS, Agreement, ram
 from fastmag.providers.ort import shipped
 
 SMOOTHING = 1.0  # samples: what two neighbours are told apart by is chance
-LOST = 1.25  # what the network leaves out because it cannot be sure
-USUAL, FURTHEST = 1.2, 2.0  # times as far as an answer: within this it may be right; more is chance
 KNOWN = (4.0, 12.0)  # pixels of reach
-BY_POSITION = 0.9  # the same by positions, of what is made of the answer
-MOVES = 0.3  # of the largest motion: there places are asked
-FOLLOWS, TEXTURE = VECTORS, VECTORS + 3  # maps of the evidence: the correlation of a neighbourhood, and what is seen
+FAIR, SHARE = 10.0, 0.25  # pixels of reach whose answer is right; the power by which others are drawn towards it
+LARGEST_SIZE = 2.0  # times an answer
 STILL = (0.2, 0.4)  # of the largest motion: from none to a whole one
 LARGEST = 99.5  # percentile of the places' motion
 
@@ -36,9 +33,15 @@ def field(body: Agreement, answers=network) -> np.ndarray:
     """
     evidence = usual(body.evidence)
     with_y, against = answers(np.stack([evidence, mirrored(evidence)]))
-    answer = np.float32(0.5) * (with_y - against)
-    motion = answer * np.float32(LOST * shown(answer, body) * body.unit)
+    motion = np.float32(0.5 * size(body.evidence) * body.unit) * (with_y - against)
     return calm(gaussian_filter(motion, (0, SMOOTHING, SMOOTHING), mode="nearest"))
+
+
+def size(evidence: np.ndarray) -> float:
+    """How many times as far as an answer places go. Unsure of the evidence, the network answers with what is usual: too
+    little of a small breath, whose slopes noise has made smaller still, and too much of a large one."""
+    reach = float(np.exp(evidence[-1].max()))
+    return min((FAIR / reach) ** SHARE, LARGEST_SIZE)
 
 
 def usual(evidence: np.ndarray) -> np.ndarray:
@@ -47,18 +50,6 @@ def usual(evidence: np.ndarray) -> np.ndarray:
     evidence = evidence.copy()
     evidence[-1] = np.clip(evidence[-1], *np.log(np.add(KNOWN, REACH[0])))
     return evidence
-
-
-def shown(answer: np.ndarray, body: Agreement) -> float:
-    """How many times as far as an answer (2, h, w) says places are seen to go, if that is more. By their velocities: of
-    a breath that is smaller than any it has learnt from, the network makes too little. And by their positions: velocity
-    that is read with noise makes slopes too small, and with them the answer."""
-    length = np.hypot(*answer)
-    weight = body.evidence[TEXTURE] * body.evidence[FOLLOWS] * (length > MOVES * length.max())
-    power = max(float((weight * length**2).sum()), float(TINY))
-    velocities = float((weight * (answer * body.evidence[:2]).sum(0)).sum()) / power
-    positions = float((weight * (answer * body.went).sum(0)).sum()) / (power * body.unit)
-    return float(np.clip(max(velocities / USUAL, positions / (LOST * BY_POSITION)), 1, FURTHEST))
 
 
 def mirrored(evidence: np.ndarray) -> np.ndarray:
