@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from fastmag.errors import InputError
 
-SAMPLES = {"sample": {"seconds": 12}, "sample-respiration": {"seconds": 20, "depth": 0.7}}  # a breath takes longer
+SAMPLES: dict[str, dict[str, Any]] = {
+    "sample": {"seconds": 12},
+    "sample-respiration": {"seconds": 20, "depth": 0.7},
+}  # a breath takes longer
 
 
 def run(video, folder, method: str = "pulse") -> str:
