@@ -12,10 +12,9 @@ import torch
 from torch import nn
 
 from fastmag import phase
-from fastmag.errors import InputError
 from fastmag.export import lift_data
 from fastmag.export.lift_data import ALPHA, SIZE, Lesson
-from fastmag.export.train import Recipe, claim, device_there, learn
+from fastmag.export.train import Recipe, begun, learn, possible
 from fastmag.motion.agreement import COUNT, VECTORS
 from fastmag.motion.agreement import REACH as REACHES
 from fastmag.motion.warp import ROUNDS
@@ -50,10 +49,7 @@ class LiftPlan:
     bf16: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("clips", 2), ("steps", 1), ("seconds", 12.0), ("learning_rate", 1e-9)):
-            if not getattr(self, name) >= least:
-                raise InputError(f"{name} must be at least {least}; got {getattr(self, name)}")
-        device_there(self.device)
+        possible(self, clips=2, steps=1, seconds=12.0, learning_rate=1e-9)
 
 
 class LiftNet(nn.Module):
@@ -121,9 +117,7 @@ def train_lift(out, plan: LiftPlan, jobs: int | None = None, progress=True) -> P
     """
     from fastmag.export.lift_card import publish
 
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    claim(out, plan)
+    out = begun(out, plan)
     with Progress(plan.clips, "render", progress, "clip") as bar:
         paths = lift_data.make_all(out / "data", plan.seed, plan.clips, plan.seconds, jobs, bar.step)
     lessons = [lesson for i, path in enumerate(paths) for lesson in lift_data.load(path, i)]

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 
 from fastmag import phase
-from fastmag.errors import InputError
 from fastmag.export import card, respiration_data
 from fastmag.export.networks import RespirationNet
 from fastmag.export.respiration_data import BreathFile
-from fastmag.export.train import Recipe, claim, device_there, learn, pearson
+from fastmag.export.train import Recipe, begun, learn, pearson, possible
 from fastmag.kernels import reference
 from fastmag.motion.reading import LOADINGS, steadiest
 from fastmag.motion.wave import breath
@@ -46,10 +45,7 @@ class RespirationPlan:
     bf16: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("clips", 2), ("steps", 1), ("seconds", 3.0), ("learning_rate", 1e-9)):
-            if not getattr(self, name) >= least:
-                raise InputError(f"{name} must be at least {least}; got {getattr(self, name)}")
-        device_there(self.device)
+        possible(self, clips=2, steps=1, seconds=3.0, learning_rate=1e-9)
 
 
 def train_respiration(out, plan: RespirationPlan, jobs: int | None = None, progress=True) -> Path:
@@ -58,9 +54,7 @@ def train_respiration(out, plan: RespirationPlan, jobs: int | None = None, progr
 
     Stopped at any moment, the same call goes on where it was. Raises InputError if `out` holds another plan.
     """
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    claim(out, plan)
+    out = begun(out, plan)
     with Progress(plan.clips, "render", progress, "clip") as bar:
         paths = respiration_data.render_all(out / "data", plan.seed, plan.clips, plan.seconds, jobs, bar.step)
     clips = [respiration_data.load(path, plan.seed, i) for i, path in enumerate(paths)]

@@ -11,11 +11,10 @@ import torch
 from torch import nn
 
 from fastmag.coherent.clues import COUNT, PRIOR
-from fastmag.errors import InputError
 from fastmag.export import skin_data
 from fastmag.export.skin_card import publish
 from fastmag.export.skin_data import Lesson
-from fastmag.export.train import Recipe, claim, device_there, learn
+from fastmag.export.train import Recipe, begun, learn, possible
 from fastmag.progress import Progress
 
 CLIPS, FRAMES = 6, 8  # clips in a batch, frames of each
@@ -40,13 +39,7 @@ class SkinPlan:
     bf16: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("clips", 2), ("seconds", 6.0), ("steps", 1), ("learning_rate", 1e-9)):
-            if not getattr(self, name) >= least:
-                raise InputError(f"{name} must be at least {least}; got {getattr(self, name)}")
-        for head in self.heads:
-            if not Path(head).is_file():
-                raise InputError(f"{head} does not exist; expected a mesh (.obj): check --head")
-        device_there(self.device)
+        possible(self, clips=2, seconds=6.0, steps=1, learning_rate=1e-9)
 
 
 class SkinNet(nn.Module):
@@ -84,9 +77,7 @@ def train_skin(out, plan: SkinPlan, jobs: int | None = None, progress=True) -> P
 
     Stopped at any moment, the same call goes on where it was. Raises InputError if `out` holds another plan.
     """
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    claim(out, plan)
+    out = begun(out, plan)
     with Progress(plan.clips, "render", progress, "clip") as bar:
         paths = skin_data.make_all(out / "data", plan.seed, plan.clips, plan.seconds, plan.heads, jobs, bar.step)
     lessons = [skin_data.load(path, i) for i, path in enumerate(paths)]

@@ -50,15 +50,7 @@ class Plan:
         if self.split not in SPLITS:
             raise InputError(f"split must be one of {', '.join(SPLITS)}; got {self.split!r}")
         shortest = 2.0 if self.split == "independent" else 10.0  # a fifth of a recording is held out
-        for name, least in (
-            ("clips", 2), ("people", 1), ("steps", 1), ("seconds", shortest), ("learning_rate", 1e-9),
-        ):  # fmt: skip
-            if not getattr(self, name) >= least:
-                raise InputError(f"{name} must be at least {least}; got {getattr(self, name)}")
-        for head in self.heads:
-            if not Path(head).is_file():
-                raise InputError(f"{head} does not exist; expected a mesh (.obj): check --head")
-        device_there(self.device)
+        possible(self, clips=2, people=1, steps=1, seconds=shortest, learning_rate=1e-9)
 
 
 @dataclass(frozen=True)
@@ -75,10 +67,24 @@ class Recipe:
     early: float = 0.0
 
 
-def device_there(device: str) -> None:
-    """Raises InputError unless one can train on the device."""
-    if device != "cpu" and not torch.cuda.is_available():
-        raise InputError(f"device {device} is not available here: leave --device out to train on the CPU")
+def possible(plan, **least: float) -> None:
+    """Raises InputError unless the plan's numbers are at least these, its meshes exist and its device is here."""
+    for name, value in least.items():
+        if not getattr(plan, name) >= value:
+            raise InputError(f"{name} must be at least {value}; got {getattr(plan, name)}")
+    for head in getattr(plan, "heads", ()):
+        if not Path(head).is_file():
+            raise InputError(f"{head} does not exist; expected a mesh (.obj): check --head")
+    if plan.device != "cpu" and not torch.cuda.is_available():
+        raise InputError(f"device {plan.device} is not available here: leave --device out to train on the CPU")
+
+
+def begun(out, plan) -> Path:
+    """The folder `out`, made and claimed for a plan."""
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    claim(out, plan)
+    return out
 
 
 def train_pulse(out, plan: Plan, jobs: int | None = None, progress=True) -> Path:
@@ -86,9 +92,7 @@ def train_pulse(out, plan: Plan, jobs: int | None = None, progress=True) -> Path
 
     Stopped at any moment, the same call goes on where it was. Raises InputError if `out` holds another plan.
     """
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    claim(out, plan)
+    out = begun(out, plan)
     clips = data(out / "data", plan, jobs, progress)
     network = learn(out, plan, clips, progress, PULSE)
     return card.publish(out, plan, network, scores(network, clips, plan.device))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 
 import numpy as np
 
-from fastmag import models, onnx_bytes
 from fastmag.coherent.clues import STRIDE
 from fastmag.processes import cores
+from fastmag.providers.ort import shipped
 
 SIZE = 36, 36  # cells that the network takes
 BLOCK = 10  # frames in a run: what they take stays in the cache
@@ -18,7 +17,7 @@ BLOCK = 10  # frames in a run: what they take stays in the cache
 def learned_map(clues: np.ndarray, count: int) -> np.ndarray:
     """How strongly each cell beats, over the usual skin, in 0..2: (count, h, w) of clues (N, 18, h, w) at every third
     of `count` frames."""
-    run = _session()
+    run = shipped("skin")
     blocks = [clues[start : start + BLOCK] for start in range(0, len(clues), BLOCK)]
     with ThreadPoolExecutor(cores()) as pool:
         maps = np.concatenate(list(pool.map(lambda x: run.run(["y"], {"X": np.ascontiguousarray(x)})[0], blocks)))
@@ -33,11 +32,3 @@ def between(maps: np.ndarray, count: int) -> np.ndarray:
     out = maps[before]
     out += (maps[after] - out) * share
     return out
-
-
-@lru_cache(maxsize=1)
-def _session():
-    from fastmag.providers.ort import PROVIDERS, session
-
-    content = onnx_bytes.read(models.path("skin"))
-    return session(content, "the skin network", PROVIDERS["cpu"])
