@@ -176,10 +176,15 @@ class LitCells(Cells):
 
     def add(self, *arrays: np.ndarray) -> Planes:
         parts, changes = arrays[: len(self._windows)], arrays[len(self._windows) :]
-        light, offset, added = self._light(parts), DARK / float(self._scale) - self._black(), []
+        return self._added(parts, changes, self._light(parts), DARK / float(self._scale) - self._black())
+
+    def _added(self, parts: Planes, changes: Planes, light: np.ndarray, offset: float) -> Planes:
+        """The parts with light + offset, of the first one's pixels, times their changes added."""
+        added, here = [], light
         for part, change in zip(parts, changes, strict=True):
             size = part.shape[:2] if part.ndim < 4 else part.shape[1:3]
-            here = light if size == light.shape[-2:] else _thinned(light, size)
+            if size != here.shape[-2:]:
+                here = _thinned(light, size)
             added.append(self.ops.upsample_scaled_add(part, here, change, offset, 0, self._top))
         return tuple(added)
 
@@ -209,6 +214,8 @@ class LitCells(Cells):
 
 def _thinned(light: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The light (..., H, W) at the samples of a smaller plane."""
+    if all(size % n == 0 for n, size in zip(shape, light.shape[-2:], strict=True)):
+        return light[..., :: light.shape[-2] // shape[0], :: light.shape[-1] // shape[1]]
     rows, columns = (np.arange(n) * size // n for n, size in zip(shape, light.shape[-2:], strict=True))
     return light[..., rows, :][..., columns]
 

@@ -9,7 +9,8 @@ import numpy as np
 from fastmag import passes
 from fastmag.ascent import Gradient, ascend
 from fastmag.coherent.estimate import DELTA, Estimate, estimate
-from fastmag.color import Cells, LitCells
+from fastmag.coherent.local import SkinCells
+from fastmag.color import Cells
 from fastmag.errors import InputError
 from fastmag.ops import Ops
 from fastmag.params import Pulse
@@ -49,9 +50,9 @@ def magnify_pulse(
     `network` answers X (B, 3, 36, 36) -> (y (B,), dy/dX). Raises InputError where the clip is too short or too slow.
     """
     check_rate(source, params)
-    cells = LitCells(source.picture, ops) if params.form == "coherent" else Cells(source.picture, ops)
+    cells = SkinCells(source.picture, ops) if params.form == "coherent" else Cells(source.picture, ops)
     spool, grid, fps = represent(source, cells, params, progress)
-    if isinstance(cells, LitCells):
+    if isinstance(cells, SkinCells):
         change, sections = coherent_change(spool, fps, params, network, cells, progress)
     else:
         change, sections = paper_change(spool, fps, params, network, ops, progress), []
@@ -115,16 +116,17 @@ def paper_change(spool: Spool, fps: float, params: Pulse, network, ops: Ops, pro
     return change
 
 
-def coherent_change(spool: Spool, fps: float, params: Pulse, network, lit: LitCells, progress=passes.silent):
-    """The change by the coherent form, section by section, over the cells' light: (spool of changes, sections)."""
+def coherent_change(spool: Spool, fps: float, params: Pulse, network, lit: SkinCells, progress=passes.silent):
+    """The change by the coherent form, section by section, as SkinCells takes it: (spool of changes, sections)."""
     spans, ops = sections_of(len(spool), fps), lit.ops
-    change = Spool(spool.shape, budget=spool.budget)
-    found, faded = [], np.zeros((0, *spool.shape), np.float32)
+    shape = (*spool.shape[:2], 7)
+    change = Spool(shape, budget=spool.budget)
+    found, faded = [], np.zeros((0, *shape), np.float32)
     for k, (start, stop) in enumerate(spans):
         cells = spool.read(start, stop)
         y, share = read_pulse(cells, fps, network, ops)
         section = estimate(cells, y, share, fps, params.passband, ops)
-        added = lit.relative(cells, section.change(cells, params.gain))
+        added = lit.relative(cells, section.flush(cells, params.gain), section.skin)
         ramp = np.linspace(0, 1, len(faded), dtype=np.float32).reshape(-1, 1, 1, 1)
         added[: len(faded)] = faded * (1 - ramp) + added[: len(faded)] * ramp
         keep = spans[k + 1][0] - start if k + 1 < len(spans) else stop - start

@@ -21,6 +21,7 @@ from strict_arrays import Strict
 
 from fastmag import api, backends, flow, passes, phase, places
 from fastmag.baselines.level import Level, attenuated
+from fastmag.coherent.local import SkinCells
 from fastmag.color import Cells, LitCells, Picture
 from fastmag.kernels import cpu, cuda
 from fastmag.kernels.cuda import _device as device
@@ -61,7 +62,10 @@ PICTURES = {
     "gbr": Picture("gbr", ((50, 70),) * 3),
     "gray": Picture("gray", ((50, 70),)),
 }  # fmt: skip
-VIEWS = {"cells": Cells, "lit": LitCells, "level": lambda picture, ops: Level(picture, ops, 3, attenuated(0.5))}
+VIEWS = {
+    "cells": Cells, "lit": LitCells, "skin": SkinCells,
+    "level": lambda picture, ops: Level(picture, ops, 3, attenuated(0.5)),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
@@ -77,7 +81,8 @@ def test_blocks_of_planes_equal_frames_one_by_one(view, picture, monkeypatch):
     rows = [row.copy() for _, row in passes.represented((Frame(p, k / 30) for k, p in enumerate(planes)), there)]
     for row, p in zip(rows, planes, strict=True):
         np.testing.assert_allclose(row, here.represent(p), atol=2e-3)
-    changes = [random.normal(0, 9 if view != "lit" else 0.05, row.shape).astype(np.float32) for row in rows]
+    width, scale = {"lit": (3, 0.05), "skin": (7, 0.1)}.get(view, (rows[0].shape[-1], 9))
+    changes = [random.normal(0, scale, (*row.shape[:2], width)).astype(np.float32) for row in rows]
     pairs = ((Frame(p, k / 30), c) for k, (p, c) in enumerate(zip(planes, changes, strict=True)))
     for k, frame in enumerate(passes.reconstructed(pairs, there)):
         for got, want in zip(frame.planes, here.reconstruct(planes[k], changes[k]), strict=True):

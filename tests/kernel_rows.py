@@ -221,6 +221,19 @@ ROWS: list[tuple[str, tuple, float]] = [
         (levels((61, 75), np.uint16, 1023), levels((61, 75), np.uint16, 1023), normal((9, 8), 0.2), -64.0, 64, 940),
         0,
     ),
+    *[
+        ("local_light", (levels(shape), normal((*size, shape[2] + 1 if len(shape) > 2 else 2)), base, low), 4e-3)
+        for shape, size, base, low in [
+            ((1, 1), (1, 1), None, -np.inf),
+            ((2, 3, 3), (5, 7), normal((1, 2), 9.0), 0.0),
+            ((35, 37, 3), (36, 36), None, 0.0),
+            ((24, 18, 4), (5, 7), normal((12, 9), 99.0), 3.0),
+            ((37, 1300), (3, 36), normal((19, 650), 99.0), 0.0),
+            ((51, 69), (36, 36), normal((26, 35), 99.0), -5.0),
+            ((101, 203, 3), (36, 36), None, -np.inf),
+        ]
+    ],
+    ("local_light", (levels((61, 75), np.uint16, 1023), normal((9, 8, 2)), normal((61, 75), 99.0), 0.0), 4e-3),
     ("upsample_add", (levels((61, 75, 3)), normal((9, 8, 3), 60.0), 16, 235), 0),
     ("upsample_add", (levels((61, 75), np.uint16, 1023), normal((9, 8), 90.0), 64, 940), 0),
     ("upsample_add", (levels((61, 75), np.uint16, 65535), normal((9, 8), 900.0), 0, 65535), 0),

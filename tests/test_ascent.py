@@ -7,7 +7,8 @@ import pytest
 from scipy.signal import butter, sosfiltfilt
 
 from fastmag.ascent import ascend
-from fastmag.color import LitCells, Picture
+from fastmag.coherent.local import SkinCells
+from fastmag.color import Picture
 from fastmag.deepmag import DELTA, coherent_change, paper_change, sections_of
 from fastmag.kernels import cpu, reference
 from fastmag.params import Pulse
@@ -110,10 +111,10 @@ def test_the_coherent_form_is_the_same_from_disk_and_in_float64(clip, ops):
     for budget, kernels in ((1 << 30, cpu), (1, ops)):
         with Spool(SHAPE, budget=budget) as spool:
             spool.append(clip)
-            change, sections = coherent_change(spool, 30.0, Pulse(), Network(), LitCells(SCREEN, kernels))
+            change, sections = coherent_change(spool, 30.0, Pulse(), Network(), SkinCells(SCREEN, kernels))
             found = sections[0].found
             changes.append(np.abs(found.skin * found.beta[1]))
-            assert change.read(0, 200).shape == clip.shape
+            assert change.read(0, 200).shape == (*clip.shape[:3], 7)
     assert changes[0].max() > 1e-4
     np.testing.assert_allclose(changes[1], changes[0], atol=0.02 * changes[0].max())
 

@@ -62,6 +62,7 @@ LARGE: list[tuple[str, tuple, float]] = [
     ("downsample_gaussian", (levels((1080, 1920, 3)), (4, 4)), 2e-4),
     ("upsample_add", (levels((1080, 1920, 3)), normal((36, 36, 3), 9.0)), 1),
     ("upsample_scaled_add", (levels((1080, 1920)), levels((1080, 1920)), normal((36, 36), 0.1), -8.0), 1),
+    ("local_light", (levels((1080, 1920)), normal((36, 36, 2)), normal((540, 960), 9.0), 0.0), 2e-3),
     ("luma", (levels((1080, 1920, 3)), (0.299, 0.587, 0.114)), 1e-4),
     ("add_change", (levels((1080, 1920, 3)), normal((1080, 1920), 60.0)), 1),
     ("normalized_difference", (np.abs(normal((900, 3888), 30.0, 128.0)), 4.0), 3e-7),

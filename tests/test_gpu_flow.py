@@ -12,6 +12,7 @@ from block_views import VIEWS as MOTION
 from block_views import Frame, Source, check_same_frames, check_view, one_pass, rendered
 
 from fastmag import flow, nvidia, passes
+from fastmag.coherent.local import SkinCells
 from fastmag.color import Cells, LitCells, Picture
 from fastmag.errors import InputError
 from fastmag.kernels import cpu
@@ -50,13 +51,13 @@ def cuda():
     return cuda
 
 
-@pytest.mark.parametrize("view", [Cells, LitCells])
+@pytest.mark.parametrize("view", [Cells, LitCells, SkinCells])
 @pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
 def test_overlapped_blocks_equal_the_cpus_frames(cuda, view, picture, monkeypatch):
     monkeypatch.setattr(flow, "MOST", 7)
     planes = planes_of(picture, 40)
-    scale = 9 if view is Cells else 0.05
-    changes = [np.random.default_rng(k).normal(0, scale, (36, 36, 3)).astype(np.float32) for k in range(40)]
+    shape, scale = (36, 36, 7 if view is SkinCells else 3), 9 if view is Cells else 0.05
+    changes = [np.random.default_rng(k).normal(0, scale, shape).astype(np.float32) for k in range(40)]
     here = view(picture, cpu)
     rows, whole = both_passes(view(picture, cuda), planes, changes)
     for k, p in enumerate(planes):

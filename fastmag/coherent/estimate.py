@@ -31,8 +31,12 @@ class Estimate:
 
     def change(self, cells: np.ndarray, alpha: float) -> np.ndarray:
         """The change in grey levels that makes the pulse (1 + alpha) times as large."""
-        scale = (alpha * self.presence * self.wave.p).astype(np.float32)[:, None, None] * self.skin
-        return np.maximum(cells, 0) * scale[..., None] * self.beta.astype(np.float32)
+        return self.flush(cells, alpha) * self.skin[..., None]
+
+    def flush(self, cells: np.ndarray, alpha: float) -> np.ndarray:
+        """The same if all cells were the usual skin."""
+        size = (alpha * self.presence * self.wave.p).astype(np.float32)[:, None, None, None]
+        return np.maximum(cells, 0) * (size * self.beta.astype(np.float32))
 
 
 def estimate(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, passband, ops: Ops) -> Estimate:

@@ -58,18 +58,18 @@ def unexplained(log_band: np.ndarray, p_band: np.ndarray, fps: float, ops: Ops) 
     return log_band - fit * p
 
 
-def solve(s: dict[tuple[int, int], np.ndarray]) -> list[np.ndarray]:
+def solve(s: dict[tuple[int, int], np.ndarray], v=V) -> list[np.ndarray]:
     """S^-1 v for a symmetric positive 3x3 S per cell, by LDL': light makes S nearly singular, and cofactors cancel."""
     l10, l20 = s[0, 1] / s[0, 0], s[0, 2] / s[0, 0]
     d1 = np.maximum(s[1, 1] - l10 * s[0, 1], FLOOR)
     rest = s[1, 2] - l10 * s[0, 2]
     l21 = rest / d1
     d2 = np.maximum(s[2, 2] - l20 * s[0, 2] - l21 * rest, FLOOR)
-    y1 = V[1] - l10 * V[0]
-    y2 = V[2] - l20 * V[0] - l21 * y1
+    y1 = v[1] - l10 * v[0]
+    y2 = v[2] - l20 * v[0] - l21 * y1
     x2 = y2 / d2
     x1 = y1 / d1 - l21 * x2
-    return [V[0] / s[0, 0] - l10 * x1 - l20 * x2, x1, x2]
+    return [v[0] / s[0, 0] - l10 * x1 - l20 * x2, x1, x2]
 
 
 def level(evidence: Evidence, seed: np.ndarray) -> Evidence:

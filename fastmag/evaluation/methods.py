@@ -16,8 +16,9 @@ import numpy as np
 
 from fastmag import deepmag, passes, presets
 from fastmag.backends import get
+from fastmag.coherent.local import SkinCells
 from fastmag.coherent.wave import mean_rate
-from fastmag.color import Cells, LitCells
+from fastmag.color import Cells
 from fastmag.errors import InputError
 from fastmag.evaluation.cases import ALPHA, Case
 from fastmag.params import Pulse
@@ -50,7 +51,7 @@ class Scene:
     def __init__(self, case: Case, network: Any):
         self.case, self.network, self.ops = case, network, get("cpu")
         self.source = ArraySource(case.frames, case.fps)
-        self.cells, self.lit = Cells(self.source.picture, self.ops), LitCells(self.source.picture, self.ops)
+        self.cells, self.lit = Cells(self.source.picture, self.ops), SkinCells(self.source.picture, self.ops)
         self.params = Pulse(alpha=ALPHA)
 
     @cached_property

@@ -6,7 +6,7 @@ from fastmag.kernels.cpu.changes import add_change, luma
 from fastmag.kernels.cpu.color import normalized_difference, undo_normalized_difference
 from fastmag.kernels.cpu.displace import displace
 from fastmag.kernels.cpu.levels import downsample_gaussian, pyramid_down, pyramid_up_add
-from fastmag.kernels.cpu.light import upsample_scaled_add
+from fastmag.kernels.cpu.light import local_light, upsample_scaled_add
 from fastmag.kernels.cpu.phase import (
     accumulate_phase,
     amplitude,
@@ -31,6 +31,7 @@ __all__ = [
     "displace",
     "downsample_bicubic",
     "downsample_gaussian",
+    "local_light",
     "luma",
     "normalized_difference",
     "phase_difference",

@@ -1,12 +1,14 @@
-"""A change that follows the light of each pixel, added to a frame."""
+"""A change that follows the light of each pixel, added to a frame; the light that colour tells."""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastmag.errors import InputError
-from fastmag.kernels import scalars
+from fastmag.kernels import plans, scalars
 from fastmag.kernels.cpu._arrays import aligned, apart, levels, reading, writing
 from fastmag.kernels.cpu._jit import kernel, scalar
 from fastmag.kernels.cpu.resample import _LANES, _SPAN, _enlarge_columns, _lines, _runs
@@ -81,4 +83,108 @@ def upsample_scaled_add(
         frame.reshape(height, -1), light, np.float32(offset), rows, _lines(len(change), height, None),
         (np.int32(low), np.int32(high)), row, out.reshape(height, -1),
     )  # fmt: skip
+    return out
+
+
+@lru_cache(maxsize=64)
+def _centres(n: int, m: int) -> tuple[NDArray, NDArray]:
+    """Of n pixels: the cell of m whose centre comes before, and the share of the next."""
+    first, share = plans.linear(n, m, 0.5 * n / m - 0.5, n / m)
+    return np.array(first), share.astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _shared(n: int, m: int) -> NDArray:
+    """Which of m samples each of n pixels shares."""
+    return np.arange(n) * m // n
+
+
+@kernel
+def _widen(models, first, share, rows):
+    """rows (K, h, W) = models (h, w, K) at every column."""
+    last = models.shape[1] - 1
+    for k in range(models.shape[2]):
+        for j in range(models.shape[0]):
+            row = rows[k, j]
+            for x in range(first.shape[0]):
+                a, b = models[j, first[x], k], models[j, min(first[x] + 1, last), k]
+                row[x] = a + share[x] * (b - a)
+
+
+@kernel
+def _told(frame, rows, first, share, low, out):
+    """out (H, W) = frame (H, W * C) times the rows (C + 1, h, >= W), at every line, at least `low`."""
+    channels, last, width = rows.shape[0] - 1, rows.shape[1] - 1, out.shape[1]
+    for y in range(out.shape[0]):
+        i, j, s, line, target = first[y], min(first[y] + 1, last), share[y], frame[y], out[y]
+        d, e = rows[channels, i, :width], rows[channels, j, :width]
+        a, b = rows[0, i, :width], rows[0, j, :width]
+        if channels == 3:
+            f, g, h, k = rows[1, i, :width], rows[1, j, :width], rows[2, i, :width], rows[2, j, :width]
+            for x in range(width):
+                total = d[x] + s * (e[x] - d[x]) + (a[x] + s * (b[x] - a[x])) * np.float32(line[3 * x])
+                total += (f[x] + s * (g[x] - f[x])) * np.float32(line[3 * x + 1])
+                total += (h[x] + s * (k[x] - h[x])) * np.float32(line[3 * x + 2])
+                target[x] = max(total, low)
+        elif channels == 1:
+            for x in range(width):
+                total = d[x] + s * (e[x] - d[x]) + (a[x] + s * (b[x] - a[x])) * np.float32(line[x])
+                target[x] = max(total, low)
+        else:
+            for x in range(width):
+                total = d[x] + s * (e[x] - d[x])
+                for c in range(channels):
+                    model = rows[c, i, x] + s * (rows[c, j, x] - rows[c, i, x])
+                    total += model * np.float32(line[channels * x + c])
+                target[x] = max(total, low)
+
+
+@kernel
+def _told_over(frame, rows, first, share, base, lines, columns, low, out):
+    """The same of one channel, over a base (H', W')."""
+    last, width = rows.shape[1] - 1, out.shape[1]
+    twice = width == 2 * base.shape[1]
+    for y in range(out.shape[0]):
+        i, j, s, line, target = first[y], min(first[y] + 1, last), share[y], frame[y], out[y]
+        a, b, d, e = rows[0, i, :width], rows[0, j, :width], rows[1, i, :width], rows[1, j, :width]
+        under = base[lines[y]]
+        if twice:
+            for x in range(base.shape[1]):
+                target[2 * x] = under[x]
+                target[2 * x + 1] = under[x]
+        else:
+            for x in range(width):
+                target[x] = under[columns[x]]
+        for x in range(width):
+            total = target[x] + d[x] + s * (e[x] - d[x]) + (a[x] + s * (b[x] - a[x])) * np.float32(line[x])
+            target[x] = max(total, low)
+
+
+def local_light(
+    frame: NDArray, models: NDArray, base: NDArray | None = None, low: float = -np.inf, out: NDArray | None = None
+) -> NDArray:
+    """What models of the cells around a pixel, linear in its colour, tell of it (He, Sun & Tang 2013): the sum over
+    channels of models[..., c] * frame[..., c], and models[..., C], each model linear between the centres of cells.
+
+    frame (H, W[, C]) uint8 or uint16; models (h, w, C + 1), held beyond the outermost centres; base (H', W'): added,
+    each sample to the pixels that share it; nothing below `low`. Returns (H, W) float32. Raises InputError where the
+    models are not those of the frame's channels.
+    """
+    frame, models = levels(frame), reading(models)
+    (height, width), channels = frame.shape[:2], frame.shape[2] if frame.ndim == 3 else 1
+    if models.ndim != 3 or models.shape[2] != channels + 1:
+        raise InputError(f"models must be (h, w, {channels + 1}), one more than channels; got {models.shape}")
+    out = writing(out, (height, width))
+    rows = np.empty((channels + 1, len(models), width), np.float32)
+    _widen(models, *_centres(width, models.shape[1]), rows)
+    flat, down, low = frame.reshape(height, -1), _centres(height, len(models)), np.float32(low)
+    if base is None:
+        _told(flat, rows, *down, low, out)
+    elif channels == 1:
+        places = _shared(height, base.shape[0]), _shared(width, base.shape[1])
+        _told_over(flat, rows, *down, reading(base), *places, low, out)
+    else:
+        _told(flat, rows, *down, np.float32(-np.inf), out)
+        out += base[np.ix_(_shared(height, base.shape[0]), _shared(width, base.shape[1]))]
+        np.maximum(out, low, out=out)
     return out

@@ -11,6 +11,7 @@ from fastmag.kernels.cuda.changes import add_change, luma
 from fastmag.kernels.cuda.color import normalized_difference, undo_normalized_difference
 from fastmag.kernels.cuda.displace import displace
 from fastmag.kernels.cuda.levels import downsample_gaussian, pyramid_down, pyramid_up_add
+from fastmag.kernels.cuda.light import local_light
 from fastmag.kernels.cuda.phase import accumulate_phase, amplitude, phase_difference, shift_phase
 from fastmag.kernels.cuda.resample import downsample_bicubic, upsample_add, upsample_scaled_add
 from fastmag.kernels.cuda.riesz import riesz_amplitude, riesz_difference, riesz_shift
@@ -29,6 +30,7 @@ __all__ = [
     "displace",
     "downsample_bicubic",
     "downsample_gaussian",
+    "local_light",
     "luma",
     "normalized_difference",
     "phase_difference",

@@ -12,7 +12,7 @@ from fastmag.kernels.reference.phase import (
     shift_phase,
     smooth_amplitude_weighted,
 )
-from fastmag.kernels.reference.resample import downsample_bicubic, upsample_add, upsample_scaled_add
+from fastmag.kernels.reference.resample import downsample_bicubic, local_light, upsample_add, upsample_scaled_add
 from fastmag.kernels.reference.riesz import riesz_amplitude, riesz_difference, riesz_shift
 from fastmag.kernels.reference.smooth import smooth_space, smooth_time
 from fastmag.kernels.reference.steerable import steerable_analysis, steerable_synthesis
@@ -29,6 +29,7 @@ __all__ = [
     "displace",
     "downsample_bicubic",
     "downsample_gaussian",
+    "local_light",
     "luma",
     "normalized_difference",
     "phase_difference",

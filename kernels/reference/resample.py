@@ -75,3 +75,27 @@ def upsample_scaled_add(
     total = np.floor(frame + lit * _both_axes(rows, columns, change) + 0.5)
     held = np.clip(total, np.minimum(frame, low), np.maximum(frame, high))
     return into(out, held.astype(frame.dtype))
+
+
+def local_light(
+    frame: NDArray, models: NDArray, base: NDArray | None = None, low: float = -np.inf, out: NDArray | None = None
+) -> NDArray:
+    """What models of the cells around a pixel, linear in its colour, tell of it (He, Sun & Tang 2013): the sum over
+    channels of models[..., c] * frame[..., c], and models[..., C], each model linear between the centres of cells.
+
+    frame (H, W[, C]) uint8 or uint16; models (h, w, C + 1), held beyond the outermost centres; base (H', W'): added,
+    each sample to the pixels that share it; nothing below `low`. Returns (H, W).
+    """
+    (H, W), channels = frame.shape[:2], frame.reshape(*frame.shape[:2], -1)
+    rows, columns = (_linear(n, m) for n, m in zip((H, W), models.shape[:2], strict=True))
+    here = np.einsum("yY,xX,YXc->yxc", rows, columns, models.astype(np.float64), optimize=True)
+    total = (here[..., :-1] * channels).sum(-1) + here[..., -1]
+    if base is not None:
+        total = total + base[np.ix_(*(np.arange(n) * m // n for n, m in zip((H, W), base.shape, strict=True)))]
+    return into(out, np.maximum(total, low))
+
+
+def _linear(n: int, m: int) -> NDArray:
+    """(n, m): n pixels between the centres of m cells that share them evenly."""
+    first, share = plans.linear(n, m, 0.5 * n / m - 0.5, n / m)
+    return _matrix(np.stack([first, np.minimum(first + 1, m - 1)], 1), np.stack([1 - share, share], 1), m)
