@@ -10,6 +10,7 @@ import numpy as np
 
 PAST_SECONDS = 2.0  # that foretell a sample: two beats, or more
 UNSURE_SECONDS = 0.33  # at either end, where a filter does not yet follow the phase: foretold as well
+LESS_UNSURE_SECONDS = 0.2  # the same, where a filter was spared the wave
 
 
 def predictor(series: np.ndarray, order: int) -> np.ndarray:
@@ -33,10 +34,10 @@ def foretold(series: np.ndarray, count: int, order: int) -> np.ndarray:
     return out[order:]
 
 
-def continued(series: np.ndarray, count: int, fps: float) -> np.ndarray:
+def continued(series: np.ndarray, count: int, fps: float, unsure_seconds: float = UNSURE_SECONDS) -> np.ndarray:
     """Waves (K, T) of zero mean with `count` samples more at either end: (K, T + 2 count); nothing but zeros is added
-    where they are too short to be foretold."""
-    order, unsure = round(PAST_SECONDS * fps), round(UNSURE_SECONDS * fps)
+    where they are too short to be foretold. What is not sure is foretold as well."""
+    order, unsure = round(PAST_SECONDS * fps), round(unsure_seconds * fps)
     sure = series[:, unsure : series.shape[1] - unsure]
     if sure.shape[1] <= 2 * order:
         return np.pad(series, ((0, 0), (count, count)))

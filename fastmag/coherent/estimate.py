@@ -11,7 +11,7 @@ from fastmag.coherent import amplitude, fusion, regression, seed, sway
 from fastmag.coherent.clues import clues
 from fastmag.coherent.learned import SIZE, learned_map
 from fastmag.coherent.skin import SkinColour, scaled, skin_map
-from fastmag.coherent.wave import Wave, filtered, mean_rate, pulse_wave, wide
+from fastmag.coherent.wave import Wave, filtered, mean_rate, pulse_wave
 from fastmag.ops import Ops
 from fastmag.temporal import butterworth
 
@@ -82,7 +82,7 @@ def gather(cells: np.ndarray, y: np.ndarray, share: np.ndarray, fps: float, pass
     p_band = in_band(wave.p)
     prior, evidence = search(cells, start, p_band, passband, fps, ops)
     skin = regression.refine(prior, evidence, p_band, ops)
-    heard, z = fusion.witnesses(cells, band_of(cells, wide(fps), fps, ops), skin, evidence, wave, p_band, fps, ops)
+    heard, z = fusion.witnesses(cells, logs(cells), skin, evidence, wave, p_band, fps, ops)
     agreement, witness = correlation(in_band(heard[-1]), p_band), p_band
 
     p = fusion.fuse(heard, wave.p, in_band, fps, wave.rate_hz)
@@ -113,7 +113,12 @@ def search(cells: np.ndarray, start: np.ndarray, p_band: np.ndarray, passband, f
 
 def band_of(cells: np.ndarray, passband: tuple[float, float], fps: float, ops: Ops) -> np.ndarray:
     """The log of the cells (T, h, w, 3) in a passband."""
-    return ops.bandpass(np.log(cells + np.float32(DELTA)), butterworth(passband, fps))
+    return ops.bandpass(logs(cells), butterworth(passband, fps))
+
+
+def logs(cells: np.ndarray) -> np.ndarray:
+    """The log of cells, finite on black."""
+    return np.log(cells + np.float32(DELTA))
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -13,9 +13,11 @@ from functools import partial
 import numpy as np
 
 from fastmag.coherent import amplitude, sway
+from fastmag.coherent.ends import LESS_UNSURE_SECONDS
 from fastmag.coherent.regression import Evidence
-from fastmag.coherent.wave import HARMONICS, TOOTH_HZ, Wave, by_spans
+from fastmag.coherent.wave import HARMONICS, TOOTH_HZ, Wave, by_spans, wide
 from fastmag.ops import Ops
+from fastmag.temporal import butterworth
 
 SURROUNDINGS = 1.8  # half-widths of a tooth, from where on there is only noise
 REACH = 3.5  # half-widths of a tooth that may be kept where the signal stands out
@@ -26,23 +28,33 @@ SMOOTHING = 9, 17  # frequencies: of a power, of a disagreement
 
 
 def witnesses(
-    cells: np.ndarray, log_wide: np.ndarray, skin: np.ndarray, evidence: Evidence, wave: Wave, p_band: np.ndarray,
+    cells: np.ndarray, log_cells: np.ndarray, skin: np.ndarray, evidence: Evidence, wave: Wave, p_band: np.ndarray,
     fps: float, ops: Ops,
 ) -> tuple[np.ndarray, float]:  # fmt: skip
     """Three series (3, T): the integrated y, the skin's mean, the cells' best sum; and the z-score of p in the skin.
 
-    log_wide (T, h, w, 3): the log cells, band-passed for a pulse with its harmonics; skin (T, h, w) the map so far.
+    log_cells (T, h, w, 3): the log of the cells, which is changed; skin (T, h, w) the map so far.
     """
     weight = sway.weights(cells, skin, evidence.residual, fps, ops)
     mean, trust = amplitude.skin_signal(cells, skin, evidence, fps, ops)
     slope, covariance = amplitude.regress(mean, trust, p_band, fps)
-    wide = sway.fit(cells, skin, log_wide, weight)
-    steady = sway.steady(cells, np.minimum(skin, 1), log_wide, wide.shift)
+    log_wide = around(log_cells, wave.p, skin, slope, fps, ops)
+    fitted = sway.fit(cells, skin, log_wide, weight)
+    steady = sway.steady(cells, np.minimum(skin, 1), log_wide, fitted.shift)
     combined = np.einsum("thwc,thwc->thw", evidence.weights, steady)
     power = np.einsum("thw,thw->t", evidence.precision * skin, skin).astype(np.float64)
     matched = np.einsum("thw,thw->t", combined, skin) / (power + 1e-12)
-    series = np.stack([wave.position, wide.signal @ np.linalg.solve(covariance, slope), matched])
+    series = np.stack([wave.position, fitted.signal @ np.linalg.solve(covariance, slope), matched])
     return series, amplitude.score(slope, covariance)
+
+
+def around(log_cells: np.ndarray, p: np.ndarray, skin: np.ndarray, slope: np.ndarray, fps: float, ops: Ops):
+    """The log of cells (T, h, w, 3), band-passed for a pulse with its harmonics, and not disturbed by where the clip
+    ends, as far as cells do what is known so far: skin (T, h, w) * slope (3,) * p (T,)."""
+    known = skin[..., None] * (p[:, None] * slope).astype(np.float32)[:, None, None]
+    log_cells -= known
+    known += ops.bandpass(log_cells, butterworth(wide(fps), fps))
+    return known
 
 
 def fuse(series: np.ndarray, p: np.ndarray, in_band, fps: float, rate: float) -> np.ndarray:
@@ -55,7 +67,7 @@ def fuse(series: np.ndarray, p: np.ndarray, in_band, fps: float, rate: float) ->
     followers = [s / scale for s, scale in zip(series, scales, strict=True) if scale > 0]
     if not followers:
         return p
-    return by_spans(np.stack(followers), fps, partial(fused_spectrum, rate=rate, fps=fps))
+    return by_spans(np.stack(followers), fps, partial(fused_spectrum, rate=rate, fps=fps), LESS_UNSURE_SECONDS)
 
 
 def fused_spectrum(spectra: np.ndarray, frequency: np.ndarray, rate: float, fps: float) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmag.coherent.ends import continued
+from fastmag.coherent.ends import UNSURE_SECONDS, continued
 from fastmag.temporal import butterworth
 
 SPAN_SECONDS = 10.0  # of one short-time spectrum: four to ten beats, long enough to tell neighbours 0.1 Hz apart
@@ -27,7 +27,8 @@ WIDE_HZ = (0.6, 8.0)  # everything that a pulse with its harmonics can hold
 @dataclass(frozen=True)
 class Wave:
     """A pulse wave: `p` (T,) float64 with unit standard deviation, its mean rate in hertz, `confidence` in [0, 1], and
-    the integrated y (T,) that it was found in."""
+    the integrated y (T,) that it was found in, filtered around p: a filter takes the end of a wave for a step, so it is
+    given what p leaves, and p is added to what it makes of that."""
 
     p: np.ndarray
     rate_hz: float
@@ -49,7 +50,9 @@ def pulse_wave(y: np.ndarray, fps: float, passband: tuple[float, float], bandpas
     kept = filtered(p, passband, fps, bandpass)
     scale = np.sqrt((in_band @ in_band) * (kept @ kept))
     confidence = float((in_band @ kept) / scale) ** 2 if scale > 0 else 0.0
-    return Wave(p / max(p.std(), 1e-12), mean_rate(p, fps, passband), confidence, q)
+    known = p * (float(q @ p) / max(float(p @ p), 1e-30))
+    around = filtered(position - known, wide(fps), fps, bandpass) + known
+    return Wave(p / max(p.std(), 1e-12), mean_rate(p, fps, passband), confidence, around)
 
 
 def wide(fps: float) -> tuple[float, float]:
@@ -98,12 +101,15 @@ def comb(q: np.ndarray, fps: float, rate: float) -> np.ndarray:
     return by_spans(q[None], fps, kept)
 
 
-def by_spans(series: np.ndarray, fps: float, kept: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+def by_spans(
+    series: np.ndarray, fps: float, kept: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    unsure_seconds: float = UNSURE_SECONDS,
+) -> np.ndarray:  # fmt: skip
     """One wave (T,) from waves (K, T) of zero mean, over overlapping spans of 10 s: kept(spectra (K, F), frequencies in
-    hertz (F,)) is its spectrum (F,) in a span. The ends are those of waves that go on."""
+    hertz (F,)) is its spectrum (F,) in a span. The ends are those of waves that go on, see `continued`."""
     n = int(SPAN_SECONDS * fps) // 2 * 2
     hop, window, longer = n // HOP, np.hanning(n + 1)[:-1], OVERSAMPLING * n
-    padded = np.pad(continued(series, n // 2, fps), ((0, 0), (n // 2, n // 2 + hop)))
+    padded = np.pad(continued(series, n // 2, fps, unsure_seconds), ((0, 0), (n // 2, n // 2 + hop)))
     frequency = np.fft.rfftfreq(longer, 1 / fps)
     out, weight = np.zeros(padded.shape[1]), np.zeros(padded.shape[1])
     for start in range(0, padded.shape[1] - n + 1, hop):
