@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from fastmag.coherent import amplitude, fusion, regression
-from fastmag.coherent.wave import filtered, mean_rate
+from fastmag.coherent.wave import filtered, mean_rate, wide
 from fastmag.kernels import cpu
+from fastmag.temporal import butterworth
 
 FPS, BAND = 30.0, (0.7, 2.5)
 IN_BAND = partial(filtered, passband=BAND, fps=FPS, bandpass=cpu.bandpass)
@@ -117,3 +118,18 @@ def test_an_instrument_takes_out_the_noise_that_p_shares_with_the_skin():
     signal = 0.003 * (wave + noise)[:, None] * regression.V
     too_large, right = (amplitude.regress(signal, weight, p, FPS, by)[0][1] / 0.003 for by in (None, witness))
     assert too_large > 1.15 > 1.08 > right > 0.92
+
+
+def test_a_filter_around_what_is_known_is_not_disturbed_by_the_ends():
+    """Cells that beat, and drift, filtered with a wave and a slope that are only about right."""
+    rng = np.random.default_rng(9)
+    wave = heart(rng)
+    truth = 0.01 * wave[:, None, None, None] * np.ones((1, 2, 3, 3))
+    log = (truth + 0.002 * np.linspace(-1, 1, len(wave))[:, None, None, None] + 4).astype(np.float32)
+    skin, slope, read = np.ones((len(wave), 2, 3), np.float32), np.full(3, 0.008), wave + rng.normal(0, 0.1, len(wave))
+
+    def off(found):
+        return np.sqrt(np.mean((found - truth)[[*range(10), *range(-10, 0)]] ** 2))
+
+    alone = cpu.bandpass(log, butterworth(wide(FPS), FPS))
+    assert off(fusion.around(log.copy(), read, skin, slope, FPS, cpu)) < 0.5 * off(alone)
