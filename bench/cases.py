@@ -19,7 +19,7 @@ RING = 96 << 20
 
 
 PER_FRAME = (
-    "downsample_bicubic", "downsample_gaussian", "upsample_add", "upsample_scaled_add", "pyramid_down",
+    "downsample_bicubic", "downsample_gaussian", "upsample_add", "upsample_scaled_add", "local_light", "pyramid_down",
     "pyramid_up_add", "luma", "add_change",
 )  # fmt: skip
 
@@ -79,6 +79,14 @@ def _upsample_scaled(*shape: int) -> Callable[[np.random.Generator], list[tuple]
     def make(rng: np.random.Generator) -> list[tuple]:
         change = rng.normal(0, 0.03, CELLS).astype(np.float32)
         return [(frame, frame.copy(), change, -8.0) for frame in _frames(shape, rng)]
+
+    return make
+
+
+def _local(*shape: int) -> Callable[[np.random.Generator], list[tuple]]:
+    def make(rng: np.random.Generator) -> list[tuple]:
+        models = rng.normal(0, 1, (*CELLS, 2)).astype(np.float32)
+        return [(frame, models, None, 0.0) for frame in _frames(shape, rng)]
 
     return make
 
@@ -174,6 +182,7 @@ CASES = [
     Case("upsample + add 480x640", "upsample_add", _upsample(480, 640), _ADDERS, 1e-4, (Target("OpenCV", 5),), _CACHED),
     Case("upsample x light 480x640", "upsample_scaled_add", _upsample_scaled(480, 640), ("OpenCV",), 1e-4,
          (Target("OpenCV", 5),), _CACHED),
+    Case("light by local colour 480x640", "local_light", _local(480, 640), ("OpenCV",), 4e-3),
     Case("Gaussian level 4, 480x640x3", "downsample_gaussian", _gaussian, ("OpenCV",), 1e-4),
     Case("pyramid down 480x640", "pyramid_down", _images, ("OpenCV",), 1e-4),
     Case("pyramid up + add 480x640", "pyramid_up_add", _finer, ("OpenCV",), 1e-4),

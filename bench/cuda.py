@@ -22,7 +22,8 @@ from fastmag import nvidia
 from fastmag.kernels import reference
 
 PER_FRAME = (
-    "downsample_bicubic", "downsample_gaussian", "upsample_add", "upsample_scaled_add", "luma", "add_change"
+    "downsample_bicubic", "downsample_gaussian", "upsample_add", "upsample_scaled_add", "local_light", "luma",
+    "add_change",
 )  # fmt: skip
 SETTINGS = "name,driver_version,clocks.sm,clocks.mem,clocks.max.sm,clocks.max.mem,power.limit,temperature.gpu"
 ROUNDS, FEWEST_SECONDS = 25, 8.0  # of a row; with less time left than that a row is not begun

@@ -191,6 +191,23 @@ def opencv_upsample_scaled(frame: np.ndarray, light: np.ndarray, change: np.ndar
     return run
 
 
+@rival("OpenCV", "local_light")
+def opencv_local_light(frame: np.ndarray, models: np.ndarray, base: None, low: float) -> Call:
+    import cv2
+
+    share, constant = (np.ascontiguousarray(models[..., k]) for k in (0, 1))
+    wide, out = np.empty(frame.shape, np.float32), np.empty(frame.shape, np.float32)
+
+    def run() -> None:
+        cv2.resize(share, frame.shape[1::-1], dst=wide, interpolation=cv2.INTER_LINEAR)
+        cv2.resize(constant, frame.shape[1::-1], dst=out, interpolation=cv2.INTER_LINEAR)
+        cv2.multiply(frame, wide, dst=wide, dtype=cv2.CV_32F)
+        cv2.add(out, wide, dst=out)
+        cv2.max(out, low, dst=out)
+
+    return run
+
+
 @rival("copy", "upsample_add")
 def copy_frame(frame: np.ndarray, change: np.ndarray, low: int, high: int) -> Call:
     out = np.empty_like(frame)

@@ -126,7 +126,7 @@ def coherent_change(spool: Spool, fps: float, params: Pulse, network, lit: SkinC
         cells = spool.read(start, stop)
         y, share = read_pulse(cells, fps, network, ops)
         section = estimate(cells, y, share, fps, params.passband, ops)
-        added = lit.relative(cells, section.flush(cells, params.gain), section.skin)
+        added = lit.spread(cells, section.flush(cells, params.gain), section.skin)
         ramp = np.linspace(0, 1, len(faded), dtype=np.float32).reshape(-1, 1, 1, 1)
         added[: len(faded)] = faded * (1 - ramp) + added[: len(faded)] * ramp
         keep = spans[k + 1][0] - start if k + 1 < len(spans) else stop - start

@@ -41,7 +41,7 @@ def test_where_all_is_skin_a_change_follows_the_light(picture, ops):
     planes = planes_of(picture, rgb)
     skin, lit = SkinCells(picture, ops), LitCells(picture, ops)
     cells = lit.represent(planes)[None]
-    got = skin.reconstruct(planes, skin.relative(cells, 0.1 * cells, np.ones(cells.shape[:3], np.float32))[0])
+    got = skin.reconstruct(planes, skin.spread(cells, 0.1 * cells, np.ones(cells.shape[:3], np.float32))[0])
     want = lit.reconstruct(planes, lit.relative(cells, 0.1 * cells)[0])
     unit = 1 << picture.bits - 8
     for a, b, plane in zip(got, want, planes, strict=True):
@@ -70,7 +70,7 @@ def test_a_wall_that_shares_cells_with_skin_does_not_flush(picture):
         return np.sqrt(np.mean((green[0][..., k].astype(float) - green[1][..., k] - true) ** 2))
 
     plain = missed(lit, lit.relative(cells, 0.1 * cells * share[..., None]))
-    assert missed(skin, skin.relative(cells, 0.1 * cells, share)) < 0.6 * plain
+    assert missed(skin, skin.spread(cells, 0.1 * cells, share)) < 0.6 * plain
 
 
 def test_models_find_what_is_linear_in_colour():

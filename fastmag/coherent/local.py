@@ -6,6 +6,8 @@ He, Sun & Tang 2013, fitted on the cells alone: He & Sun 2015).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastmag.coherent.clues import STRIDE
@@ -23,13 +25,13 @@ class SkinCells(LitCells):
     Its change of cells is (36, 36, 7): what a channel changes over its cell's light, and the models.
     """
 
-    def relative(self, cells: np.ndarray, change: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    def spread(self, cells: np.ndarray, change: np.ndarray, skin: np.ndarray) -> np.ndarray:
         """What reconstruct takes, (T, 36, 36, 7) float32, of the change of cells (T, 36, 36, 3) that the usual skin
         would show, and of how strongly each beats (T, 36, 36)."""
         light = np.maximum(cells[::STRIDE], 0) @ self.picture.luma + np.float32(DARK)
         models = local_models(cells[::STRIDE], skin[::STRIDE] * light)
-        spread = between(models.reshape(len(models), -1, 1), len(cells)).reshape(*cells.shape[:3], 4)
-        return np.concatenate([super().relative(cells, change), spread], -1)
+        told = between(models.reshape(len(models), -1, 1), len(cells)).reshape(*cells.shape[:3], 4)
+        return np.concatenate([self.relative(cells, change), told], -1)
 
     def changes(self, change: np.ndarray) -> Planes:
         return (*super().changes(change[..., :3]), *self._models_of_planes(change[..., 3:]))
@@ -37,7 +39,7 @@ class SkinCells(LitCells):
     def add(self, *arrays: np.ndarray) -> Planes:
         count = len(self._windows)
         parts, changes, models = arrays[:count], arrays[count : 2 * count], arrays[2 * count :]
-        light = None
+        light: Any = None
         for k in reversed(range(count)):
             light = self.ops.local_light(parts[k], models[k], light, -np.inf if k else 0.0)
         return self._added(parts, changes, light, 0.0)

@@ -177,14 +177,14 @@ def local_light(
     out = writing(out, (height, width))
     rows = np.empty((channels + 1, len(models), width), np.float32)
     _widen(models, *_centres(width, models.shape[1]), rows)
-    flat, down, low = frame.reshape(height, -1), _centres(height, len(models)), np.float32(low)
+    flat, down, least = frame.reshape(height, -1), _centres(height, len(models)), np.float32(low)
     if base is None:
-        _told(flat, rows, *down, low, out)
+        _told(flat, rows, *down, least, out)
     elif channels == 1:
         places = _shared(height, base.shape[0]), _shared(width, base.shape[1])
-        _told_over(flat, rows, *down, reading(base), *places, low, out)
+        _told_over(flat, rows, *down, reading(base), *places, least, out)
     else:
         _told(flat, rows, *down, np.float32(-np.inf), out)
         out += base[np.ix_(_shared(height, base.shape[0]), _shared(width, base.shape[1]))]
-        np.maximum(out, low, out=out)
+        np.maximum(out, least, out=out)
     return out
