@@ -10,5 +10,6 @@ fusion.py      y, the skin's mean and the cells' sum -> a better p, with which t
 clues.py       colour, |dy/dX|, the map so far, what follows p -> what a cell has to say for itself
 learned.py     the clues -> the map, by the skin network
 amplitude.py   how much in each channel; is there a pulse at all
+local.py       how much of a pixel beats, by its colour and the map of the cells around it
 estimate.py    the order of these steps
 """
