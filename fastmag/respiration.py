@@ -132,7 +132,8 @@ def coherent_pieces(
         body = agreement.Agreement(
             observe(spool, start, stop, fps, network, ops), found.velocity[inside], swing, params.passband, fps, ops
         )
-        presence = 1.0 if params.sure else agreement.presence(y[inside], found, inside, fps, params.passband)
+        presence = agreement.presence(y[inside], found, inside, fps, params.passband, body.unit)
+        presence = 1.0 if params.sure else presence
         field = lift.field(body) * np.float32(presence)
         sections.append(Section(start, stop, y[inside], wave, found.rate_hz, presence))
         end = stop if last else spans[k + 1][0]

@@ -157,3 +157,9 @@ def test_presence_asks_for_size_rhythm_and_share():
     assert presence(60 * np.random.default_rng(0).normal(size=299), known(steady), rows, FPS, PASSBAND) == 0
     uneven = breath(np.random.default_rng(1).normal(0, 0.1, 299), FPS, PASSBAND, OPS)
     assert presence(uneven.velocity, uneven, rows, FPS, PASSBAND) < presence(y, known(steady), rows, FPS, PASSBAND)
+
+
+def test_presence_doubts_a_body_that_goes_much_further_than_y_says():
+    steady = 0.1 * np.sin(2 * np.pi * 0.25 * np.arange(300) / FPS)
+    asked = [presence(np.diff(steady), known(steady), slice(0, 299), FPS, PASSBAND, unit) for unit in (0, 3, 6, 30)]
+    assert asked[:3] == [1, 1, 1] and asked[3] == 0
