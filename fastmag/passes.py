@@ -15,7 +15,6 @@ from fastmag.temporal import resample
 
 TRAINED_FPS = 30.0  # of the networks: X scales with the time between frames
 CHUNK, CHUNK_BYTES = 256, 16 << 20  # rows per read of a spool, at most
-COPIES = 2  # of what is analysed in spools at once, as every method makes a second one from the first
 Progress = Callable[[str, int, int | None], None]  # stage, frames done, frames in all
 
 
@@ -49,11 +48,12 @@ def analyse(
     """Pass 1: what `cells` represents of every stride-th frame, in a spool, and their times (n,) in seconds.
 
     The stride is that of the networks unless it is given. At a variable rate those frames are taken that come nearest
-    to an even step. Raises InputError, with the remedy, where the disk has no room for so many.
+    to an even step. Raises InputError, with the remedy, where the disk has no room for so many, and for as many changes
+    of the cells' `change_shape`, which every method makes of them.
     """
     stride, times = stride or stride_of(source.fps), array("d")
-    spool = Spool(cells.shape)
-    check_room(COPIES * spool.row_bytes * -(-(source.n_frames or 0) // stride), remedy)
+    spool, change = Spool(cells.shape), Spool(getattr(cells, "change_shape", cells.shape))
+    check_room((spool.row_bytes + change.row_bytes) * -(-(source.n_frames or 0) // stride), remedy)
     for frame, row in represented(_due(source, stride, progress), cells):
         spool.append(row)
         times.append(frame.time)

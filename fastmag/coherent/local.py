@@ -16,6 +16,7 @@ from fastmag.coherent.regression import solve
 from fastmag.color import DARK, LitCells, Planes
 
 LEVELS = np.float32(100)  # grey levels that are 1 here: variances of colours are about 1 across an edge
+MODELS = 4  # numbers of a model: a share of each channel, and a constant
 FLAT = np.float32(1e-3)  # variance, (3 grey levels)^2, below which colours tell nothing apart
 
 
@@ -25,12 +26,17 @@ class SkinCells(LitCells):
     Its change of cells is (36, 36, 7): what a channel changes over its cell's light, and the models.
     """
 
+    @property
+    def change_shape(self) -> tuple[int, int, int]:
+        """Of the change of a frame's cells."""
+        return (*self.size, MODELS + 3)
+
     def spread(self, cells: np.ndarray, change: np.ndarray, skin: np.ndarray) -> np.ndarray:
         """What reconstruct takes, (T, 36, 36, 7) float32, of the change of cells (T, 36, 36, 3) that the usual skin
         would show, and of how strongly each beats (T, 36, 36)."""
         light = np.maximum(cells[::STRIDE], 0) @ self.picture.luma + np.float32(DARK)
         models = local_models(cells[::STRIDE], skin[::STRIDE] * light)
-        told = between(models.reshape(len(models), -1, 1), len(cells)).reshape(*cells.shape[:3], 4)
+        told = between(models.reshape(len(models), -1, 1), len(cells)).reshape(*cells.shape[:3], MODELS)
         return np.concatenate([self.relative(cells, change), told], -1)
 
     def changes(self, change: np.ndarray) -> Planes:
