@@ -119,8 +119,9 @@ def paper_change(spool: Spool, fps: float, params: Pulse, network, ops: Ops, pro
 def coherent_change(spool: Spool, fps: float, params: Pulse, network, lit: SkinCells, progress=passes.silent):
     """The change by the coherent form, section by section, as SkinCells takes it: (spool of changes, sections)."""
     spans, ops = sections_of(len(spool), fps), lit.ops
-    change = Spool(lit.change_shape, budget=spool.budget)
-    found, faded = [], np.zeros((0, *lit.change_shape), np.float32)
+    shape = (*spool.shape[:2], lit.change_shape[-1])
+    change = Spool(shape, budget=spool.budget)
+    found, faded = [], np.zeros((0, *shape), np.float32)
     for k, (start, stop) in enumerate(spans):
         cells = spool.read(start, stop)
         y, share = read_pulse(cells, fps, network, ops)
