@@ -32,7 +32,7 @@ VECTORS, COUNT = 10, 23  # maps of evidence: the first are pairs, across and dow
 MOST, LOOKED = 3.0, 2.0  # at which slopes and the lift, in units of their own, and looks are cut
 SWING = 1.5  # standard deviations
 REACH = (0.3, 60.0)  # pixels: added to the largest motion, and the most that is told apart
-BREATHES, SWAYS = (0.028, 0.036), 6.0  # see presence: from no breath to one; pixels per pixel of y: more is a sway
+BREATHES, SWAYS = (0.029, 0.035), 6.0  # see presence: from no breath to one; pixels per pixel of y: more is a sway
 TINY = np.float32(1e-12)
 
 
@@ -213,11 +213,11 @@ def presence(
 ) -> float:
     """How surely y (T,), of the differences `rows`, is a breath, 0 to 1.
 
-    By the size of the wave in pixels, times its rhythm, times how much of y lies in the passband: with the breath held
-    y is small, uneven and everywhere. unit, where it is known: pixels that places go along per pixel of y. Where they
-    go much further than y says, a sway moves them of which y holds a little.
+    By the size of the wave in pixels, times its rhythm squared, times how much of y lies in the passband: with the
+    breath held y is small, uneven and everywhere. unit, where it is known: pixels that places go along per pixel of y.
+    Where they go much further than y says, a sway moves them of which y holds a little.
     """
     wave, velocity = found.wave[1:][rows], found.velocity[rows]
     own = float(y.std()) * phase.ANALYSIS_FPS / fps
-    likely = wave.std() * rhythm(wave, fps, passband) * velocity.std() / max(own, 1e-12)
+    likely = wave.std() * rhythm(wave, fps, passband) ** 2 * velocity.std() / max(own, 1e-12)
     return float(ramp(likely * min(1.0, (SWAYS / max(unit, SWAYS)) ** 2), BREATHES))
