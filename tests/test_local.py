@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fastmag import passes
 from fastmag.coherent.local import SkinCells, local_models
 from fastmag.color import LitCells, Picture
 from fastmag.kernels import cpu, reference
+from fastmag.sources import ArraySource
 
 SIZE = (180, 240)
 PICTURES = [
@@ -89,3 +91,12 @@ def test_a_kernel_of_models_refuses_those_of_other_channels():
 
     with pytest.raises(InputError, match=r"models must be \(h, w, 4\)"):
         cpu.local_light(np.zeros((9, 9, 3), np.uint8), np.zeros((3, 3, 2), np.float32))
+
+
+def test_the_disk_is_asked_for_the_models_too(monkeypatch):
+    asked = []
+    monkeypatch.setattr(passes, "check_room", lambda needed, remedy: asked.append(needed))
+    source = ArraySource(np.zeros((5, *SIZE, 3), np.uint8), 30.0)
+    for view in (LitCells, SkinCells):
+        passes.analyse(source, view(source.picture, cpu))
+    assert asked == [5 * 36 * 36 * 4 * (3 + 3), 5 * 36 * 36 * 4 * (3 + 7)]
