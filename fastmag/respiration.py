@@ -60,7 +60,7 @@ def magnify_respiration(
         found = breath(y, fps, params.passband, ops)
         sections: list[Section] = []
         pieces = coherent_pieces(spool, grid, fps, y, found, params, network, ops, sections)
-        wave = (grid, params.gain * found.wave)
+        wave = (grid, params.gain * found.whole)
         with sink:
             count = synthesise(source, sink, view, pieces, wave, params.renders, ops, progress)
         return count, sections, fps

@@ -145,7 +145,7 @@ def test_a_wave_swings_by_its_spread():
 
 
 def known(wave):
-    return Breath(np.diff(wave), wave, wave, 0.25)
+    return Breath(np.diff(wave), wave, wave, wave, 0.25)
 
 
 def test_presence_asks_for_size_rhythm_and_share():
