@@ -11,7 +11,6 @@ from fastmag import Respiration, phase, respiration
 from fastmag.color import Picture
 from fastmag.errors import InputError
 from fastmag.motion.lens import flow
-from fastmag.motion.wave import breath
 from fastmag.vitals import measure_respiration
 
 __all__ = ["breathing"]
@@ -107,14 +106,6 @@ def test_flow_is_the_motion_in_pixels():
     seen = power[0] > np.percentile(power[0], 50)
     assert np.median(moved[0, 0][seen]) == pytest.approx(-0.6, abs=0.04)  # a pixel is two of the network's square
     assert np.median(moved[0, 1][seen]) == pytest.approx(0.4, abs=0.04)
-
-
-def test_breath_is_the_integral_of_y():
-    t = np.arange(400) / 5.0
-    found = breath(np.diff(2 * np.sin(2 * np.pi * 0.3 * t)) * 5 / 10, 5.0, (0.16, 0.5), OPS)
-    np.testing.assert_allclose(found.wave[50:-50], 2 * np.sin(2 * np.pi * 0.3 * t)[50:-50], atol=0.05)
-    np.testing.assert_allclose(found.velocity[50:-50], np.diff(found.wave)[50:-50], atol=0.03)
-    assert found.rate_hz == pytest.approx(0.3, abs=0.003)
 
 
 def refused(clip, match, **choices):
