@@ -15,6 +15,7 @@ from fastmag.temporal import resample
 
 TRAINED_FPS = 30.0  # of the networks: X scales with the time between frames
 CHUNK, CHUNK_BYTES = 256, 16 << 20  # rows per read of a spool, at most
+SAME_SECONDS = 1e-9  # between a frame and a change: rounding
 Progress = Callable[[str, int, int | None], None]  # stage, frames done, frames in all
 
 
@@ -161,4 +162,8 @@ def _changes(source, change: Spool, grid: np.ndarray) -> Iterator[tuple]:
         if not low <= i or i + 2 > low + len(block):
             low = max(0, i)
             block = change.read(low, min(low + chunk, len(change)))
-        yield frame, resample(block, grid[low : low + len(block)], np.array([frame.time]))[0]
+        at = max(i, 0)
+        if abs(grid[at] - frame.time) < SAME_SECONDS:
+            yield frame, block[at - low]
+        else:
+            yield frame, resample(block, grid[low : low + len(block)], np.array([frame.time]))[0]

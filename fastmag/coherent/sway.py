@@ -5,12 +5,14 @@ Every frame is fitted by the map, per channel, and by one common translation of 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from fastmag.coherent.regression import QUANTISATION, box
 from fastmag.ops import Ops
+from fastmag.processes import cores
 
 BLOCK = 32  # frames
 LOUDEST = 30.0  # times the usual weight
@@ -46,7 +48,8 @@ def slopes_of(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def fit(cells: np.ndarray, skin: np.ndarray, log_band: np.ndarray, weight: np.ndarray) -> Fit:
     """Least squares over the cells of each frame: log_band = skin * signal + shift . slopes."""
-    parts = [_fit(cells[t], skin[t], log_band[t], weight[t]) for t in blocks(len(cells))]
+    with ThreadPoolExecutor(cores()) as pool:
+        parts = list(pool.map(lambda t: _fit(cells[t], skin[t], log_band[t], weight[t]), blocks(len(cells))))
     return Fit(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
@@ -75,9 +78,13 @@ def _fit(cells: np.ndarray, skin: np.ndarray, log_band: np.ndarray, weight: np.n
 def steady(cells: np.ndarray, near: np.ndarray, log_band: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """The in-band log signal without the translation, where `near` (T, h, w) says that the head is."""
     out = np.empty_like(log_band)
-    for t in blocks(len(cells)):
+
+    def fill(t: slice) -> None:
         moved = sum(
             shift[t, i].astype(np.float32)[:, None, None, None] * slope for i, slope in enumerate(slopes_of(cells[t]))
         )
-        out[t] = log_band[t] - moved * near[t][..., None]
+        np.subtract(log_band[t], moved * near[t][..., None], out=out[t])
+
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(fill, blocks(len(cells))))
     return out
