@@ -161,6 +161,7 @@ def test_methods_are_known_by_name():
     assert check_methods(("true", "true", "phase/breathing@2")) == ("true", "phase/breathing@2")
     assert params_of("vam/breathing@3").alpha == 3 and params_of("phase/breathing@matched").temporal == "fir"
     assert params_of("respiration-sure").sure and not params_of("respiration").sure
+    assert params_of("respiration-phase").renders == "phase" and params_of("respiration").renders == "warp"
     for wrong in ("magic", "phase/breathing@x", "evm-color@"):
         with pytest.raises(InputError, match="unknown method"):
             check_methods((wrong,)) if wrong != "evm-color@" else check_methods(("evm@",))

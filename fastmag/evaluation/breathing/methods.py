@@ -1,7 +1,8 @@
 """Methods that magnify or read breathing, by name.
 
 "nothing": the source; "true": the true magnified clip; "respiration": the coherent form, "oracle": that with the true
-y, "respiration-sure" without its gate; "respiration-paper": the paper's form, "respiration-paper@2" with strength 2;
+y, "respiration-sure" without its gate, "respiration-phase" with phases turned instead of pixels shifted;
+"respiration-paper": the paper's form, "respiration-paper@2" with strength 2;
 "network", "lower-half": only read, by the network and by the judge without one (motion.lower_half); any method or
 preset of fastmag.magnify, "phase/breathing@10" with alpha 10, "phase/breathing@matched" with the alpha that moves the
 torso as far as "respiration" does.
@@ -25,7 +26,8 @@ from fastmag.evaluation.shifts import Patches
 from fastmag.params import Params, Respiration
 
 Player = Callable[[int], np.ndarray]
-OURS, SURE, PAPER, ORACLE = "respiration", "respiration-sure", "respiration-paper", "oracle"
+OURS, PAPER, ORACLE = "respiration", "respiration-paper", "oracle"
+CHOSEN = {"respiration-sure": Respiration(sure=True), "respiration-phase": Respiration(rendering="phase")}
 NETWORK, LOWER = "network", "lower-half"
 READS_ONLY = (NETWORK, LOWER)
 OWN = ("nothing", "true", ORACLE, *READS_ONLY)
@@ -118,7 +120,7 @@ def params_of(name: str) -> Params:
         value = float(number) if number and number != MATCHED else None
         if base == PAPER:
             return Respiration(form="paper", strength=value)
-        params = Respiration(sure=True) if base == SURE else presets.method(base)
+        params = CHOSEN.get(base) or presets.method(base)
         return params if value is None else _with(params, alpha=value)
     except (ValueError, InputError):
         raise InputError(f"unknown method {name!r}: {expected()}") from None
@@ -126,7 +128,7 @@ def params_of(name: str) -> Params:
 
 def expected() -> str:
     """Which names there are, for messages."""
-    own = ", ".join((*EVERY, SURE, ORACLE, NETWORK))
+    own = ", ".join((*EVERY, *CHOSEN, ORACLE, NETWORK))
     return f"choose among {own}, or a method or preset of fastmag magnify, with @ALPHA or @{MATCHED}"
 
 
