@@ -75,7 +75,7 @@ def measure_respiration(source, params: Respiration, network, ops: Ops, progress
             progress("measure", sections[-1].stop, len(grid))
     lengths = np.array([section.stop - section.start for section in sections])
     quality = float(lengths @ [section.presence for section in sections] / lengths.sum())
-    wave = found.wave / max(float(found.wave.std()), 1e-12)
+    wave = found.whole / max(float(found.whole.std()), 1e-12)
     return measurement(grid, wave, fps, quality, params.passband, "respiration", found.rate_hz)
 
 
