@@ -28,13 +28,13 @@ Work = Callable[..., Arrays]
 DEPTH = 3  # blocks under way: one goes up, one is worked on, one comes down
 BLOCK_BYTES, MOST = 16 << 20, 64  # what goes up in a block, and its frames
 WORK_BYTES = 512 << 20  # of device memory, what the work on a block takes beside
-QUEUE = 16  # frames decoded in advance, and frames that wait for the encoder, beside a GPU
+QUEUE, FEW = 16, 3  # frames decoded in advance, and frames that wait for the encoder: beside a GPU, and without one
 SHARE = 4  # of the device's free memory, the part that frames may take between two passes
 
 
 def queued(ops: Ops) -> int:
     """How many frames to read ahead, and to let wait to be written, beside this backend."""
-    return QUEUE if hasattr(ops, "Lanes") else 0
+    return QUEUE if hasattr(ops, "Lanes") else FEW
 
 
 def beside(gradient: Any, x: np.ndarray, ops: Ops) -> tuple[Any, Callable[[Any], np.ndarray]]:
