@@ -17,7 +17,7 @@ __all__ = ["breathing"]
 
 
 def gain_of(planes, clip, rows, part=slice(1 / 6, 5 / 6)):
-    """How many times as far the rows move, by least squares over the slope of the still picture, in a part of the clip."""
+    """How many times as far the rows move in a part of the clip: least squares over the slope of the still picture."""
     first = clip.planes[0][0][rows].astype(float)
     slope = np.gradient(first, axis=0)
     inner = slice(8, -8)
