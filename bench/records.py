@@ -23,7 +23,7 @@ def commit() -> str:
     try:
         said = [
             subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
-            for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--", "kernels", "bench"])
+            for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--", "fastmag", "kernels", "bench"])
         ]
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
