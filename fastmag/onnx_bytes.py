@@ -66,8 +66,8 @@ def keeps_weights_outside(content: bytes) -> bool:
 
 def outputs(content: bytes) -> set[str]:
     """The names of a model's outputs; IndexError or ValueError where it is none."""
-    graphs = [value for number, _, value in fields(content) if number == GRAPH]
-    ends = [value for graph in graphs for number, _, value in fields(graph) if number == OUTPUT]
+    graphs = [value for number, _, value in _fields(content) if number == GRAPH]
+    ends = [value for graph in graphs for number, _, value in _fields(graph) if number == OUTPUT]
     return {_name(end, VALUE_NAME).decode(errors="replace") for end in ends}
 
 
@@ -75,17 +75,17 @@ OUTSIDE = "keeps its weights in another file"
 
 
 def _problems(content: bytes) -> Iterator[str]:
-    for number, _, value in fields(content):
+    for number, _, value in _fields(content):
         if number == GRAPH:
             yield from _graph_problems(value)
         elif number == FUNCTION:
-            for field, _, node in fields(value):
+            for field, _, node in _fields(value):
                 if field == FUNCTION_NODE:
                     yield from _node_problems(node)
 
 
 def _graph_problems(graph: bytes) -> Iterator[str]:
-    for number, _, value in fields(graph):
+    for number, _, value in _fields(graph):
         if number == NODE:
             yield from _node_problems(value)
         elif number == INITIALIZER:
@@ -95,10 +95,10 @@ def _graph_problems(graph: bytes) -> Iterator[str]:
 
 
 def _node_problems(node: bytes) -> Iterator[str]:
-    for number, _, attribute in fields(node):
+    for number, _, attribute in _fields(node):
         if number != NODE_ATTRIBUTE:
             continue
-        for kind, _, value in fields(attribute):
+        for kind, _, value in _fields(attribute):
             if kind in (ATTRIBUTE_TENSOR, ATTRIBUTE_TENSORS):
                 yield from _tensor_problems(value)
             elif kind in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS):
@@ -109,10 +109,10 @@ def _node_problems(node: bytes) -> Iterator[str]:
 
 def _tensor_problems(tensor: bytes) -> Iterator[str]:
     dims: list[int] = []
-    for number, whole, value in fields(tensor):
+    for number, whole, value in _fields(tensor):
         if number == TENSOR_DIMS:
-            dims += _numbers(value) if value else [number_of(whole)]
-        elif number == TENSOR_EXTERNAL or (number == TENSOR_LOCATION and number_of(whole)):
+            dims += _numbers(value) if value else [_value(whole)]
+        elif number == TENSOR_EXTERNAL or (number == TENSOR_LOCATION and _value(whole)):
             yield OUTSIDE
             return
     if len(dims) > MOST_AXES:
@@ -130,13 +130,13 @@ def part_for(content: bytes, output: str) -> bytes:
     ONNX Runtime computes every node of a graph whatever output is asked for, so that y alone wants a graph of its own.
     content: a whole, valid model. A model with operators that contain graphs comes back as it is.
     """
-    model = list(fields(content))
+    model = list(_fields(content))
     graph = next(value for number, _, value in model if number == GRAPH)
-    inside = list(fields(graph))
+    fields = list(_fields(graph))
     needed, nodes = {output.encode()}, set()
-    for i, (number, _, value) in reversed(list(enumerate(inside))):
+    for i, (number, _, value) in reversed(list(enumerate(fields))):
         if number == NODE:
-            parts = list(fields(value))
+            parts = list(_fields(value))
             if any(n == NODE_OPERATOR and v in WITH_SUBGRAPHS for n, _, v in parts):
                 return content
             if needed & {v for n, _, v in parts if n == NODE_OUTPUT}:
@@ -144,29 +144,29 @@ def part_for(content: bytes, output: str) -> bytes:
                 nodes.add(i)
     kept = b"".join(
         whole
-        for i, (number, whole, value) in enumerate(inside)
+        for i, (number, whole, value) in enumerate(fields)
         if (number != NODE or i in nodes)
         and (number != INITIALIZER or _name(value, TENSOR_NAME) in needed)
         and (number != OUTPUT or _name(value, VALUE_NAME) == output.encode())
     )
-    return b"".join(packed(GRAPH, kept) if number == GRAPH else whole for number, whole, _ in model)
+    return b"".join(_packed(kept) if number == GRAPH else whole for number, whole, _ in model)
 
 
 def _name(message: bytes, field: int) -> bytes:
-    return next((value for number, _, value in fields(message) if number == field), b"")
+    return next((value for number, _, value in _fields(message) if number == field), b"")
 
 
-def packed(number: int, content: bytes) -> bytes:
-    """Content as a field of a message."""
-    length, n = bytearray(), len(content)
+def _packed(graph: bytes) -> bytes:
+    """A graph as the field of a model."""
+    length, n = bytearray(), len(graph)
     while n > 127:
         length.append(n & 127 | 128)
         n >>= 7
     length.append(n)
-    return bytes([number << 3 | BYTES]) + bytes(length) + content
+    return bytes([GRAPH << 3 | BYTES]) + bytes(length) + graph
 
 
-def fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+def _fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     """(field number, the field as it stands, its content) of a protobuf message; the content of a number is empty.
 
     Raises IndexError or ValueError where that is no protobuf message.
@@ -191,7 +191,7 @@ def fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         yield key >> 3, message[start:at], content
 
 
-def number_of(field: bytes) -> int:
+def _value(field: bytes) -> int:
     """The number that a field, as it stands, holds."""
     return _number(field, _number(field, 0)[1])[0]
 

@@ -11,7 +11,6 @@ import onnxruntime as ort
 from fastmag import models, onnx_bytes
 from fastmag.errors import InputError
 from fastmag.providers import Array, Network
-from fastmag.providers.masks import steep
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 # Elements of X in a block, and the most samples. On the CPU activations should stay in the cache (`python -m bench
@@ -90,7 +89,6 @@ def session(content: bytes, name: str, provider: str, options: dict[str, Any] | 
     settings.intra_op_num_threads = 1
     settings.log_severity_level = 4  # what goes wrong arrives as an exception
     try:
-        content = steep(content) if provider == PROVIDERS["cpu"] else content
         run = ort.InferenceSession(content, settings, providers=[(provider, options or {})], enable_fallback=0)
         _ = [(end.name, end.shape) for end in (*run.get_inputs(), *run.get_outputs())]  # names may be no text
     except Exception as error:  # ONNX Runtime has a class for each of its error codes, and no common one
