@@ -15,6 +15,7 @@ PACKAGES = (
     "numpy", "scipy", "numba", "llvmlite", "pillow", "opencv-python-headless", "torch", "pyrtools", "plenoptic",
     "onnxruntime", "openvino",
 )  # fmt: skip
+CODE = ("fastmag", "kernels", "bench")  # folders whose changes are said beside a commit
 
 
 def commit() -> str:
@@ -23,7 +24,7 @@ def commit() -> str:
     try:
         said = [
             subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
-            for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--", "fastmag", "kernels", "bench"])
+            for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--", *CODE])
         ]
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
