@@ -12,16 +12,17 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from fastmag import models
 from fastmag.coherent.estimate import DELTA
-from fastmag.color import CELLS, DARK
+from fastmag.coherent.local import MODELS
+from fastmag.color import CELLS
+from fastmag.deepmag import MAP_STRIDE
 from fastmag.errors import InputError
 from fastmag.export.autodiff import gradient_model
-from fastmag.export.chunk.form import LIGHT, MAP_STRIDE
 from fastmag.export.chunk.graph import Chunk
 from fastmag.export.chunk.graph_wave import Clock
-from fastmag.export.chunk.writer import BYTE, FLOAT, INT, Value, Writer
+from fastmag.export.chunk.writer import BYTE, FLOAT, INT, Value, Writer, describe
 from fastmag.export.onnx_files import OPSET, load
-from fastmag.export.tape import needed
 from fastmag.passes import TRAINED_FPS
 
 BLOCK = 12  # differences in one run of the network: its activations stay in the cache
@@ -53,10 +54,11 @@ def _assembled(network: onnx.ModelProto, passband: tuple[float, float]) -> onnx.
     w = Writer("m_")
     frames, alpha, fps = w.input("frames", BYTE), w.input("alpha", FLOAT), w.input("fps", FLOAT)
     cells = _cells(w, frames)
-    stride = (fps / TRAINED_FPS + 0.5).to(INT).at_least(1)
+    stride = (fps / TRAINED_FPS).apply("Round").to(INT).at_least(1)
     some, rate = cells.cut(0, step=stride), fps / stride.to(FLOAT)
     y, share = _read(w, some, rate, network)
-    change, presence = Chunk(Clock(w, some.size(0), rate), some, passband).change(y, share, alpha)
+    clock = Clock(w, some.size(0), rate, passband)
+    change, presence = Chunk(clock, some, onnx.load(models.path("skin"))).change(y, share, alpha)
     magnified = _composed(w, frames, _in_between(w, change, frames.size(0), stride))
     w.rename(magnified, "magnified")
     w.rename(presence, "presence")
@@ -64,8 +66,8 @@ def _assembled(network: onnx.ModelProto, passband: tuple[float, float]) -> onnx.
     picture = ["T", "H", "W", 3]
     graph = helper.make_graph(
         w.nodes, "magnify",
-        [_info("frames", BYTE, picture), _info("alpha", FLOAT, []), _info("fps", FLOAT, [])],
-        [_info("magnified", BYTE, picture), _info("presence", FLOAT, [])], w.constants,
+        [describe("frames", BYTE, picture), describe("alpha", FLOAT, []), describe("fps", FLOAT, [])],
+        [describe("magnified", BYTE, picture), describe("presence", FLOAT, [])], w.constants,
     )  # fmt: skip
     model = helper.make_model(
         graph, opset_imports=list(network.opset_import), ir_version=network.ir_version, producer_name="fastmag"
@@ -77,22 +79,6 @@ def _assembled(network: onnx.ModelProto, passband: tuple[float, float]) -> onnx.
     return model
 
 
-def _info(name: str, kind: int, shape: list | None = None) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, kind, shape)
-
-
-def _scan(w: Writer, body: Writer, series: list[Value], inputs: list, outputs: list[Value]) -> list[Value]:
-    """Run a graph once for every element along the first axis of the series; its outputs, stacked."""
-    graph = helper.make_graph(
-        body.nodes, f"{body.prefix}body", inputs, [_info(v.name, v.kind) for v in outputs], body.constants
-    )
-    made = w.op("Scan", *series, outputs=len(outputs), body=graph, num_scan_inputs=len(series))
-    made = made if len(outputs) > 1 else (made,)
-    for value, like in zip(made, outputs, strict=True):
-        value.kind = like.kind
-    return list(made)
-
-
 def _cells(w: Writer, frames: Value) -> Value:
     """Cells (T, 36, 36, 3) >= 0: antialiased bicubic, rows by one matrix, columns of all three channels by another."""
     rows = _antialiased(w, frames.size(1))
@@ -101,22 +87,31 @@ def _cells(w: Writer, frames: Value) -> Value:
     outer_rows, outer_columns = body.input(rows.name, FLOAT), body.input(columns.name, FLOAT)
     frame = body.input("d_frame", BYTE).to(FLOAT).reshape(0, -1)
     cells = ((outer_rows @ frame) @ outer_columns).reshape(CELLS, CELLS, 3).at_least(0)
-    return _scan(w, body, [frames], [_info("d_frame", BYTE, ["H", "W", 3])], [cells])[0]
+    return w.scan(body, [frames], [describe("d_frame", BYTE, ["H", "W", 3])], [cells])[0]
 
 
 def _composed(w: Writer, frames: Value, change: Value) -> Value:
-    """frames + (light + 8) times the enlarged change, rounded half up, in 0..255."""
-    rows = _interpolating(w, frames.size(1))
-    columns = _for_channels(w, _interpolating(w, frames.size(2)).transposed(1, 0))
+    """frames + what beats of their light times the enlarged change, rounded half up, in 0..255: color.SkinCells.add."""
+    smooth = _interpolating(w, frames.size(1)), _interpolating(w, frames.size(2)).transposed(1, 0)
+    smooth = smooth[0], _for_channels(w, smooth[1])
+    straight = _between_centres(w, frames.size(1)), _between_centres(w, frames.size(2)).transposed(1, 0)
     body = Writer("u_")
-    outer_rows, outer_columns = body.input(rows.name, FLOAT), body.input(columns.name, FLOAT)
+    rows, columns, rows_straight, columns_straight = (body.input(m.name, FLOAT) for m in (*smooth, *straight))
     levels = body.input("u_frame", BYTE).to(FLOAT)
-    small = body.input("u_change", FLOAT).reshape(CELLS, -1)
-    enlarged = (outer_rows @ (small @ outer_columns)).reshape(0, -1, 3)
-    light = levels @ LIGHT.reshape(3, 1) + DARK
+    small = body.input("u_change", FLOAT)
+    enlarged = (rows @ (small.cut(2, 0, 3).reshape(CELLS, -1) @ columns)).reshape(0, -1, 3)
+    models = rows_straight @ (small.cut(2, 3).transposed(2, 0, 1) @ columns_straight)
+    shares = models.cut(0, 0, 3).transposed(1, 2, 0)
+    light = ((levels * shares).sum(2, keep=True) + models.cut(0, 3).transposed(1, 2, 0)).at_least(0)
     total = (levels + light * enlarged + 0.5).within(0, 255).apply("Floor").to(BYTE)
-    inputs = [_info("u_frame", BYTE, ["H", "W", 3]), _info("u_change", FLOAT, [CELLS, CELLS, 3])]
-    return _scan(w, body, [frames, change], inputs, [total])[0]
+    inputs = [describe("u_frame", BYTE, ["H", "W", 3]), describe("u_change", FLOAT, [CELLS, CELLS, 3 + MODELS])]
+    return w.scan(body, [frames, change], inputs, [total])[0]
+
+
+def _between_centres(w: Writer, m: Value) -> Value:
+    """kernels.plans.linear from the centres of 36 cells to m pixels as a matrix (m, 36), held beyond the outermost."""
+    centre = ((w.range(0, m).to(FLOAT) + 0.5) * CELLS / m.to(FLOAT) - 0.5).within(0, CELLS - 1)
+    return (1 - (centre.reshape(-1, 1) - np.arange(CELLS)).apply("Abs")).at_least(0)
 
 
 def _antialiased(w: Writer, n: Value) -> Value:
@@ -162,7 +157,7 @@ def _in_between(w: Writer, change: Value, count: Value, stride: Value) -> Value:
 
 
 def _read(w: Writer, cells: Value, fps: Value, network: onnx.ModelProto) -> tuple[Value, Value]:
-    """form.read: y (n - 1,) and the L1-normalised |dy/dX| (n, 36, 36), by the network in blocks."""
+    """deepmag.read_pulse: y (n - 1,) and the L1-normalised |dy/dX| (n, 36, 36), by the network in blocks."""
     before, after = cells.cut(0, 0, -1), cells.cut(0, 1)
     x = ((after - before) / (after + before + 2 * DELTA)).transposed(0, 3, 1, 2) * (fps / TRAINED_FPS)
     count = x.size(0)
@@ -171,39 +166,15 @@ def _read(w: Writer, cells: Value, fps: Value, network: onnx.ModelProto) -> tupl
 
     body = Writer("n_")
     block = body.input("n_X", FLOAT)
-    stored = {i.name for i in network.graph.initializer}
     both = body.op("Concat", block, -block, axis=0)
-    y = _called(body, network, "y", both, "f_", stored).reshape(2, BLOCK)
+    y = body.call(network, "y", both, "f_").reshape(2, BLOCK)
     odd = ((y.cut(0, 0, 1) - y.cut(0, 1)) / 2).reshape(BLOCK)
-    slope = _called(body, network, "G", block.cut(0, step=MAP_STRIDE), "g_", stored).apply("Abs").mean(1)
+    slope = body.call(network, "G", block.cut(0, step=MAP_STRIDE), "g_").apply("Abs").mean(1)
     share = slope / slope.mean(1, 2, keep=True).at_least(1e-30)
-    body_inputs = [_info("n_X", FLOAT, [BLOCK, *SAMPLE])]
-    ys, shares = _scan(w, _with_weights(body, network), [blocks], body_inputs, [odd, share])
+    body_inputs = [describe("n_X", FLOAT, [BLOCK, *SAMPLE])]
+    ys, shares = w.scan(body, [blocks], body_inputs, [odd, share])
 
     marked = (count + MAP_STRIDE - 1) // MAP_STRIDE
     nearest = ((w.range(0, count + 1) - 1).at_least(0) + MAP_STRIDE // 2) // MAP_STRIDE
     share = shares.reshape(-1, CELLS, CELLS).take(nearest.at_most(marked - 1))
     return ys.reshape(-1).cut(0, 0, count), share
-
-
-def _called(body: Writer, network: onnx.ModelProto, output: str, x: Value, prefix: str, stored: set[str]) -> Value:
-    """Append the network's nodes that `output` needs, on x; its weights are named alike in every call."""
-
-    def renamed(name: str) -> str:
-        return x.name if name == "X" else f"w_{name}" if name in stored else prefix + name if name else ""
-
-    for node in needed(network.graph.node, [output])[0]:
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        copy.name = prefix + node.name
-        copy.input[:] = [renamed(name) for name in node.input]
-        copy.output[:] = [renamed(name) for name in node.output]
-        body.nodes.append(copy)
-    return body.input(prefix + output, FLOAT)
-
-
-def _with_weights(body: Writer, network: onnx.ModelProto) -> Writer:
-    """The body with the network's weights among its constants."""
-    for tensor in network.graph.initializer:
-        body.store(f"w_{tensor.name}", tensor)
-    return body

@@ -1,232 +1,196 @@
-"""The chunk's form in ONNX operators: form.estimate and form.change_of, step by step."""
+"""What beats in a chunk, in ONNX operators: coherent/estimate.py and coherent/amplitude.py, step by step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 
-from fastmag.coherent.amplitude import ATTENUATION, EDGE, PRIOR_MEAN, PRIOR_SPREAD
-from fastmag.coherent.estimate import DELTA
-from fastmag.coherent.regression import (
-    FAINTEST,
-    FIT_SECONDS,
-    FLOOR,
-    INDEPENDENT,
-    LIMITS,
-    QUANTISATION,
+from fastmag.coherent import amplitude
+from fastmag.coherent.regression import INDEPENDENT
+from fastmag.color import CELLS, DARK, LUMA
+from fastmag.export.chunk.graph_cells import (
+    SkinColour,
+    along_time,
+    blurred,
+    each,
+    flat,
+    logs_of,
+    nearness,
+    over_cells,
+    scaled,
+    skin_map,
+    stacked,
 )
-from fastmag.coherent.wave import WIDE_HZ
-from fastmag.color import CELLS, DARK
-from fastmag.export.chunk.form import (
-    ABSENT,
-    BIN_SIGMA,
-    BINS,
-    COLOURS,
-    COVARIANCE_SECONDS,
-    GATE_SECONDS,
-    LIGHT,
-    PRESENT,
-    PRIOR_JITTER,
-    RATIO_SECONDS,
-    SEED_SECONDS,
-    SIZE_ERROR,
-    STRONG_RANK,
-    VECTOR,
-    blur,
+from fastmag.export.chunk.graph_evidence import (
+    Evidence,
+    V,
+    fit,
+    level,
+    likelier,
+    refine,
+    skin_weights,
+    steady,
+    unexplained,
+    weigh,
 )
-from fastmag.export.chunk.graph_wave import Clock
-from fastmag.export.chunk.writer import FLOAT, INT, Operand, Value
+from fastmag.export.chunk.graph_map import clues, learned_map, spread
+from fastmag.export.chunk.graph_wave import Clock, Wave, solve
+from fastmag.export.chunk.writer import FLOAT, Value
 
-COUNT = CELLS * CELLS
+LIGHT = np.array([LUMA["bt709"][0], 1 - sum(LUMA["bt709"]), LUMA["bt709"][1]])
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """form.evidence, as the steps after it need it: weights (n, h, w, 3), and the (n, h, w) made of them."""
+class Known:
+    """coherent.estimate.Known."""
 
-    weights: Value
-    combined: Value
-    precision: Value
+    wave: Wave
+    p_band: Value
+    witness: Value
+    prior: Value
+    near: Value
+    evidence: Evidence
+    z: Value
+    agreement: Value
 
 
 class Chunk:
     """Cells (n, 36, 36, 3) of a chunk, what the network says of them, and what beats."""
 
-    def __init__(self, clock: Clock, cells: Value, passband: tuple[float, float]):
-        self.writer, self.clock, self.cells, self.passband = clock.writer, clock, cells, passband
-        self.logs = (cells + DELTA).apply("Log")
+    def __init__(self, clock: Clock, cells: Value, skin_network: onnx.ModelProto):
+        self.writer, self.clock, self.cells, self.network = clock.writer, clock, cells, skin_network
+        self.logs = logs_of(cells)
 
     def change(self, y: Value, share: Value, alpha: Value) -> tuple[Value, Value]:
-        """From y (n - 1,) and the L1-normalised |dy/dX| (n, 36, 36): the change over the light, and the presence."""
-        clock, passband = self.clock, self.passband
-        in_band, wide = clock.band(*passband), clock.band(WIDE_HZ[0], clock.wide_high)
-        q = wide @ self._integral(y)
-        rate = clock.dominant_rate(q, passband)
-        p_band = in_band @ clock.comb(q.reshape(1, -1), rate)
-
-        start = self._seed(share)
-        near = (self._blurred(clock.box(GATE_SECONDS) @ flat(start), 4.0) / 0.25).within(0, 1)
-        log_band = self._along_time(in_band, self.logs)
-        found = self._evidence(log_band, p_band, start)
-        skin = self._skin(start, near, found, p_band)
-
-        power = (found.precision * skin * skin).sum(1, 2) + 1e-9
-        presence = self._presence((found.combined * skin).sum(1, 2) / power, p_band, rate)
-        matched = ((found.weights * self._along_time(wide, self.logs)).sum(3) * skin).sum(1, 2) / power
-        witnesses = [(s / clock.slope(in_band @ s, p_band)).reshape(1, -1) for s in (q, matched)]
-        p = clock.comb(self.writer.op("Concat", *witnesses, axis=0), rate)
-        beta = self._amplitudes(log_band, skin, found, in_band @ p)
+        """From y (n - 1,) and the L1-normalised |dy/dX| (n, 36, 36): the change as SkinCells takes it (n, 36, 36, 7),
+        and the presence."""
+        known = self._gather(y, share)
+        seen = clues(self.cells, known.near, known.prior, known.evidence, known.p_band, self.clock)
+        skin = learned_map(seen, self.network, self.clock)
+        beta = self._amplitudes(skin, known)
+        presence = self._presence(known)
+        flush = self.cells * each(known.wave.p * (alpha * presence)).reshape(-1, 1, 1, 1) * beta
         light = (self.cells * LIGHT).sum(3) + DARK
-        amount = p.reshape(-1, 1, 1) * skin / light * (alpha * presence)
-        return self.cells * amount.reshape(-1, CELLS, CELLS, 1) * beta, presence
+        return spread(self.cells, flush, skin, light, self.clock), presence
 
-    def _integral(self, y: Value) -> Value:
-        w = self.writer
-        sums = w.op("CumSum", y - y.mean(), w.constant(0, INT))
-        return w.op("Concat", w.constant(np.zeros(1)), sums, axis=0)
+    def _gather(self, y: Value, share: Value) -> Known:
+        """coherent.estimate.gather."""
+        clock, cells = self.clock, self.cells
+        wave = clock.pulse_wave(y)
+        near = nearness(share, clock.mean_over(5))
+        start = ((near - 0.08) / 0.3).within(0, 1)
+        p_band = clock.band @ wave.p
+        prior, evidence = self._search(start, p_band)
+        skin = refine(prior, evidence, p_band, clock)
+        heard, z = self._witnesses(skin, evidence, wave, p_band)
+        agreement, witness = _correlation(clock.band @ heard[-1], p_band), p_band
+        wave = clock.fuse(heard, wave)
+        p_band = clock.band @ wave.p
+        evidence = level(weigh(cells, evidence.log_band, p_band, clock), start)
+        return Known(wave, p_band, witness, prior, near, evidence, z, agreement)
 
-    def _along_time(self, matrix: Value, series: Value) -> Value:
-        return (matrix @ series.reshape(0, COUNT * 3)).reshape(-1, CELLS, CELLS, 3)
+    def _search(self, start: Value, p_band: Value) -> tuple[Value, Evidence]:
+        """coherent.estimate.search."""
+        clock, cells = self.clock, self.cells
+        near = (blurred(clock.mean_over(15) @ flat(start), 4.0) / 0.25).within(0, 1)
+        colour = SkinColour(self.logs)
+        first = skin_map(start, near, colour)
+        log_band = along_time(clock.band, self.logs)
+        green = unexplained(log_band, p_band, clock).cut(3, 1, 2).reshape(-1, CELLS, CELLS)
+        swaying = fit(cells, first, log_band, skin_weights(cells, first, green, clock))
+        log_band = steady(cells, first.at_most(1), log_band, swaying.shift)
+        evidence = level(weigh(cells, log_band, p_band, clock), start)
 
-    def _blurred(self, maps: Value, sigma: float) -> Value:
-        matrix = blur(CELLS, sigma)
-        return matrix @ maps.reshape(-1, CELLS, CELLS) @ matrix.T
+        first = likelier([first, start * first, start], evidence, p_band)
+        beats = refine(first, evidence, p_band, clock)
+        prior = skin_map(start * scaled(beats, 90), near, colour)
+        return likelier([prior, beats], evidence, p_band), evidence
 
-    def _presence(self, sum_of_cells: Value, p_band: Value, rate: Value) -> Value:
-        scale = ((sum_of_cells * sum_of_cells).sum() * (p_band * p_band).sum() + 1e-30).apply("Sqrt")
-        agreement = (sum_of_cells * p_band).sum() / scale
-        low, high = self.passband
-        inside = (rate > low * (1 + EDGE)) & (rate < high * (1 - EDGE))
-        return ((agreement - ABSENT) / (PRESENT - ABSENT)).within(0, 1) * inside.to(FLOAT)
+    def _witnesses(self, skin: Value, evidence: Evidence, wave: Wave, p_band: Value) -> tuple[list[Value], Value]:
+        """coherent.fusion.witnesses."""
+        clock, cells = self.clock, self.cells
+        weight = skin_weights(cells, skin, evidence.residual, clock)
+        mean = fit(cells, skin, evidence.log_band, weight)
+        slope, covariance = self._regress(mean.signal, _trust(mean.weight), p_band, p_band)
+        known = stacked([skin]) * each(wave.p).reshape(-1, 1, 1, 1) * slope
+        log_wide = along_time(clock.wide, self.logs - known) + known
+        fitted = fit(cells, skin, log_wide, weight)
+        quiet = steady(cells, skin.at_most(1), log_wide, fitted.shift)
+        power = over_cells(evidence.precision * skin * skin)
+        matched = over_cells((evidence.weights * quiet).sum(3) * skin) / (power + 1e-12)
+        told = (fitted.signal * _solved(covariance, slope)).sum(1)
+        return [wave.position, told, matched], _score(slope, covariance)
 
-    def _seed(self, share: Value) -> Value:
-        smooth = flat(self._blurred(self.clock.box(SEED_SECONDS) @ flat(share), 1.0))
-        high = smooth.largest(STRONG_RANK)
-        return ((smooth / (high + 1e-12) - 0.08) / 0.3).within(0, 1).reshape(-1, CELLS, CELLS)
+    def _regress(self, signal: Value, weight: Value, p_band: Value, witness: Value) -> tuple[Value, Value]:
+        """coherent.amplitude.regress: the slope (3,) and its covariance (3, 3)."""
+        clock = self.clock
+        p, other = p_band, clock.quadrature(p_band)
+        w, wo = witness * weight, clock.quadrature(witness) * weight
+        a, b, c, d = (w * p).sum() + 1e-9, (w * other).sum(), (wo * p).sum(), (wo * other).sum() + 1e-9
+        first, second = w.reshape(1, -1) @ signal, wo.reshape(1, -1) @ signal
+        determinant = a * d - b * c
+        slope, turned = (first * d - second * b) / determinant, (second * a - first * c) / determinant
+        rest = signal - p.reshape(-1, 1) * slope - other.reshape(-1, 1) * turned
+        total = weight.sum()
+        scatter = (rest * weight.reshape(-1, 1)).transposed(1, 0) @ rest / total
+        p_power = ((weight * p * p).sum() / total).at_least(1e-12)
+        independent = clock.n.to(FLOAT) / clock.fps * (2 * amplitude.BANDWIDTH_HZ)
+        shared = scatter.sum() / (p_power * 9) * amplitude.SHARED_LUMINANCE
+        return slope.reshape(-1), scatter / (independent * p_power) + 1e-10 * np.eye(3) + shared
 
-    def _bins(self) -> Value:
-        """form.bins_of, as one list (n h w,)."""
-        red, green, blue = (part.reshape(-1) for part in channels(self.logs))
-        axes = [
-            (((axis - first) / width + 0.5).apply("Floor").within(0, count - 1)).to(INT)
-            for axis, (first, width), count in zip((red - green, blue - green, green), COLOURS, BINS, strict=True)
-        ]
-        return (axes[0] * BINS[1] + axes[1]) * BINS[2] + axes[2]
+    def _amplitudes(self, skin: Value, known: Known) -> Value:
+        """coherent.amplitude.amplitudes: beta (3,)."""
+        v = amplitude.PRIOR_COLOUR * V
+        evidence, p_band = known.evidence, known.p_band
+        told = over_cells(evidence.combined * skin)
+        power = p_band * over_cells(evidence.precision * skin * skin)
+        scale = ((known.witness * known.witness).sum() * (p_band * p_band).sum()).apply("Sqrt")
+        instructive = (known.witness * p_band).sum() > scale * amplitude.INSTRUCTIVE
+        witness = self.writer.where(instructive, known.witness, p_band)
+        size = (witness * told).sum() / ((witness * power).sum() + 1e-9)
+        wrong = size * amplitude.SIZE_ERROR
+        doubt = wrong * wrong + 1 / (((p_band * power).sum() + 1e-9) * INDEPENDENT)
+        share = amplitude.PRIOR_SPREAD**2 / (doubt + amplitude.PRIOR_SPREAD**2)
+        mean = share * (size - amplitude.PRIOR_MEAN) + amplitude.PRIOR_MEAN
+        jitter = mean.at_least(0)
+        spread_ = jitter * jitter * np.diag((amplitude.PRIOR_JITTER * v) ** 2) + 1e-12 * np.eye(3)
+        prior = doubt * share * np.outer(v, v) + spread_
+        weight = skin_weights(self.cells, skin, evidence.residual, self.clock)
+        fitted = fit(self.cells, skin, evidence.log_band, weight)
+        slope, covariance = self._regress(fitted.signal, _trust(fitted.weight), p_band, witness)
+        away = slope - mean * v
+        return (mean * v + prior @ _solved(prior + covariance, away)) * amplitude.ATTENUATION
 
-    def _histogram(self, colour: Value, amounts: Value) -> Value:
-        """Amounts (m,) added up by colour, smoothed: (bins,)."""
-        w = self.writer
-        total = w.op("ScatterElements", w.zeros(int(np.prod(BINS))), colour, amounts, axis=0, reduction="add")
-        a, b, c = (blur(count, BIN_SIGMA) for count in BINS)
-        rows = b @ (total.reshape(*BINS) @ c.T)
-        return (a @ rows.reshape(BINS[0], -1)).reshape(-1)
-
-    def _skin(self, start: Value, near: Value, found: Evidence, p_band: Value) -> Value:
-        """form.skin_of."""
-        colour = self._bins()
-        ones = self.writer.op("Expand", self.writer.constant(1.0), self.writer.op("Shape", colour, gives=INT))
-        count = self._histogram(colour, ones)
-        first = self._skin_map(start, near, colour, count)
-        beats = self._refined(first, found, p_band)
-        prior = self._skin_map(start * self._scaled(beats, 90), near, colour, count)
-        return self._refined(prior, found, p_band)
-
-    def _skin_map(self, start: Value, near: Value, colour: Value, count: Value) -> Value:
-        cells, floor = start, count.mean() * 0.02
-        for _ in range(2):
-            total = self._histogram(colour, cells.reshape(-1)) + floor * cells.mean()
-            by_colour = (total / (count + floor)).take(colour).reshape(-1, CELLS, CELLS)
-            cells = self._scaled(by_colour * near, 97)
-        return self._scaled(cells, 95)
-
-    def _scaled(self, maps: Value, percent: int) -> Value:
-        some = maps.cut(0, step=4).reshape(-1)
-        rank = (some.size(0) * (100 - percent) // 100).at_least(1)
-        return (maps / (some.largest(rank) + 1e-9)).within(0, 1.2)
-
-    def _evidence(self, log_band: Value, p_band: Value, start: Value) -> Evidence:
-        """form.evidence."""
-        p = p_band.reshape(-1, 1)
-        fit = self.clock.box(FIT_SECONDS)
-        fit = fit / (fit @ (p * p) + 1e-12) * p_band * p
-        rest = channels(log_band - self._along_time(fit, log_band))
-        mean, levels = self.clock.box(COVARIANCE_SECONDS), channels(self.cells)
-        s = {}
-        for a in range(3):
-            for b in range(a, 3):
-                s[a, b] = self._blurred(mean @ flat(rest[a] * rest[b]), 1.0)
-            rounding = QUANTISATION / (levels[a] + DELTA)
-            s[a, a] = s[a, a] + 3e-7 + rounding * rounding
-        weights = self.writer.op(
-            "Concat", *(x.reshape(-1, CELLS, CELLS, 1) for x in solve(s, VECTOR, float(FLOOR))), axis=3
-        )
-        precision = (weights * VECTOR).sum(3)
-        strong = (start > 0.5).to(FLOAT)
-        usual = ((precision.apply("Log") * strong).sum() / strong.sum().at_least(1)).apply("Exp")
-        weights = weights * (usual * 2 / precision).at_most(1).reshape(-1, CELLS, CELLS, 1)
-        return Evidence(weights, (weights * log_band).sum(3), (weights * VECTOR).sum(3))
-
-    def _refined(self, skin: Value, found: Evidence, p_band: Value) -> Value:
-        """form.refine."""
-        p, follows = p_band.reshape(-1, 1, 1), skin * p_band.reshape(-1, 1, 1)
-        a = (found.combined * follows).sum() / ((found.precision * follows * follows).sum() + 1e-12)
-        a = a.at_least(FAINTEST)
-        mp, mean = skin.at_least(0.05) * p, self.clock.box(RATIO_SECONDS)
-        window = self.clock.frames_of(RATIO_SECONDS)
-        scale = (window + 1 - window % 2).to(FLOAT) * INDEPENDENT
-        n = self._blurred(mean @ flat(found.combined * mp), 1.2) * scale
-        d = self._blurred(mean @ flat(found.precision * mp * mp), 1.2) * scale
-        known = 3 / (a * a)
-        return skin * ((n / a + known) / (d + known)).within(*LIMITS)
-
-    def _amplitudes(self, log_band: Value, skin: Value, found: Evidence, p_band: Value) -> Value:
-        """form.amplitudes: beta (3,)."""
-        follows = skin * p_band.reshape(-1, 1, 1)
-        power = (found.precision * follows * follows).sum() + 1e-9
-        size = (found.combined * follows).sum() / power
-        wrong = size * SIZE_ERROR
-        doubt = wrong * wrong + 1 / (power * INDEPENDENT)
-        share = PRIOR_SPREAD**2 / (doubt + PRIOR_SPREAD**2)
-        mean = share * (size - PRIOR_MEAN) + PRIOR_MEAN
-        weight = found.precision * skin
-        total = ((weight * skin).sum(1, 2) + 1e-9).reshape(-1, 1)
-        signal = (weight.reshape(-1, CELLS, CELLS, 1) * log_band).sum(1, 2) / total
-        p, p_power = p_band.reshape(-1, 1), (p_band * p_band).sum() + 1e-12
-        slopes = (signal * p).sum(0) / p_power
-        rest = signal - slopes * p
-        jitter = mean.at_least(0) * PRIOR_JITTER
-        prior = share * doubt * np.outer(VECTOR, VECTOR) + (jitter * jitter * np.diag(VECTOR**2) + 1e-12 * np.eye(3))
-        scatter = rest.transposed(1, 0) @ rest / (self.clock.n.to(FLOAT) * INDEPENDENT * p_power)
-        parts = (prior + scatter).reshape(-1)
-        pairs = {(i, j): one(parts, 3 * i + j) for i in range(3) for j in range(i, 3)}
-        away = slopes - mean * VECTOR
-        solved = solve(pairs, [one(away, i) for i in range(3)], 1e-14)
-        return (mean * VECTOR + prior @ self.writer.op("Concat", *solved, axis=0)) * ATTENUATION
+    def _presence(self, known: Known) -> Value:
+        """coherent.amplitude.presence."""
+        low, high = self.clock.passband
+        rate = known.wave.rate
+        inside = (rate > low * (1 + amplitude.EDGE)) & (rate < high * (1 - amplitude.EDGE))
+        seen = known.agreement + known.z / amplitude.Z_PER_AGREEMENT - amplitude.ABSENT
+        return (seen / (amplitude.PRESENT - amplitude.ABSENT)).within(0, 1) * inside.to(FLOAT)
 
 
-def flat(maps: Value) -> Value:
-    return maps.reshape(-1, COUNT)
+def _trust(weight: Value) -> Value:
+    """How much each frame may say (n,), in units of the median."""
+    ones = weight * 0 + 1
+    return (weight / (weight.median(ones) + 1e-9)).at_most(3)
 
 
-def channels(series: Value) -> list[Value]:
-    """The three (n, h, w) of (n, h, w, 3)."""
-    return [series.cut(3, c, c + 1).reshape(-1, CELLS, CELLS) for c in range(3)]
+def _correlation(a: Value, b: Value) -> Value:
+    return (a * b).sum() / ((a * a).sum() * (b * b).sum()).at_least(1e-30).apply("Sqrt")
 
 
-def one(series: Value, i: int) -> Value:
-    """Element i of a list: (1,)."""
-    return series.cut(0, i, i + 1)
+def _solved(matrix: Value, v) -> Value:
+    """matrix (3, 3)^-1 v (3,) for a symmetric positive matrix."""
+    parts = matrix.reshape(-1)
+    pairs = {(i, j): parts.cut(0, 3 * i + j, 3 * i + j + 1) for i in range(3) for j in range(i, 3)}
+    wanted = [v.cut(0, i, i + 1) for i in range(3)] if isinstance(v, Value) else list(v)
+    return matrix.writer.join(*solve(pairs, wanted, 1e-14))
 
 
-def solve(s: dict[tuple[int, int], Value], v: Operand, floor: float) -> list[Value]:
-    """form.solve."""
-    l10, l20 = s[0, 1] / s[0, 0], s[0, 2] / s[0, 0]
-    d1 = (s[1, 1] - l10 * s[0, 1]).at_least(floor)
-    rest = s[1, 2] - l10 * s[0, 2]
-    l21 = rest / d1
-    d2 = (s[2, 2] - l20 * s[0, 2] - l21 * rest).at_least(floor)
-    y1 = v[1] - l10 * v[0]
-    x2 = (v[2] - l20 * v[0] - l21 * y1) / d2
-    x1 = y1 / d1 - l21 * x2
-    return [v[0] / s[0, 0] - l10 * x1 - l20 * x2, x1, x2]
+def _score(slope: Value, covariance: Value) -> Value:
+    """coherent.amplitude.score: ()."""
+    combination = _solved(covariance, V)
+    return (combination * slope).sum() / (combination * V).sum().apply("Sqrt")

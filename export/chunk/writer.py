@@ -9,7 +9,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from fastmag.export.tape import needed
+
 FLOAT, INT, BOOL, BYTE = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL, TensorProto.UINT8
+DOUBLE = TensorProto.DOUBLE
 Operand = Any  # a Value, a number or an array
 
 
@@ -89,6 +92,51 @@ class Writer:
     def zeros(self, *sizes: Operand) -> Value:
         """Float zeros."""
         return self.op("ConstantOfShape", self.shape(*sizes), gives=FLOAT)
+
+    def join(self, *parts: Value, axis: int = 0) -> Value:
+        """Parts one after the other along an axis."""
+        return self.op("Concat", *parts, axis=axis)
+
+    def call(self, network: onnx.ModelProto, output: str, x: Value, prefix: str) -> Value:
+        """Append the nodes of a network X -> `output` that this needs, on x; its weights are stored once for all calls
+        of one network."""
+        stored = {tensor.name for tensor in network.graph.initializer}
+        weights = f"{self.prefix}{network.graph.name}_"
+
+        def renamed(name: str) -> str:
+            return x.name if name == "X" else weights + name if name in stored else prefix + name if name else ""
+
+        for node in needed(network.graph.node, [output])[0]:
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            copy.name = prefix + node.name
+            copy.input[:] = [renamed(name) for name in node.input]
+            copy.output[:] = [renamed(name) for name in node.output]
+            self.nodes.append(copy)
+        known = {tensor.name for tensor in self._tensors}
+        for tensor in network.graph.initializer:
+            if weights + tensor.name not in known:
+                self.store(weights + tensor.name, tensor)
+        return self.input(prefix + output, FLOAT)
+
+    def scan(
+        self, body: Writer, series: Sequence[Value], inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[Value],
+        states: Sequence[Value] = (),
+    ) -> list[Value]:  # fmt: skip
+        """Run a graph once for every element along the first axis of the series; the last states, and the outputs,
+        stacked. states: what the first run starts with; inputs and outputs of the body begin with them."""
+        made_here = [describe(v.name, v.kind) for v in outputs]
+        graph = helper.make_graph(body.nodes, f"{body.prefix}body", list(inputs), made_here, body.constants)
+        made = self.op("Scan", *states, *series, outputs=len(outputs), body=graph, num_scan_inputs=len(series))
+        made = made if len(outputs) > 1 else (made,)
+        for value, like in zip(made, outputs, strict=True):
+            value.kind = like.kind
+        return list(made)
+
+
+def describe(name: str, kind: int, shape: Sequence[int | str] | None = None) -> onnx.ValueInfoProto:
+    """An input or output of a graph; an open size is a name, None an open shape."""
+    return helper.make_tensor_value_info(name, kind, shape)
 
 
 class Value:
@@ -212,7 +260,33 @@ class Value:
         """The index of the largest along an axis."""
         return self.writer.op("ArgMax", self, axis=axis, keepdims=0, gives=INT)
 
+    def along(self, index: Value) -> Value:
+        """The elements at an index (..., 1) along the last axis."""
+        return self.writer.op("GatherElements", self, index, axis=-1)
+
+    def falling(self, count: Operand) -> Value:
+        """The `count` largest along the last axis, the largest first."""
+        return self.writer.op("TopK", self, self.writer.shape(count), axis=-1, outputs=2)[0]
+
     def largest(self, rank: Operand) -> Value:
         """The rank-th largest along the last axis (..., 1)."""
-        values, _ = self.writer.op("TopK", self, self.writer.shape(rank), axis=-1, outputs=2)
-        return values.cut(-1, -1)
+        return self.falling(rank).cut(-1, -1)
+
+    def percentile(self, percent: float) -> Value:
+        """Of a list (m,), linear between its elements, as NumPy has it: (1,)."""
+        last = self.size(0) - 1
+        place = last.to(FLOAT) * (percent / 100)
+        below = place.apply("Floor")
+        high = self.falling(last + 1 - below.to(INT))
+        at = high.size(0) - 1
+        share = place - below
+        return high.take(at.reshape(1)) * (1 - share) + high.take((at - 1).at_least(0).reshape(1)) * share
+
+    def median(self, where: Value) -> Value:
+        """Of the elements >= 0 along the last axis where a number is 1, not 0; 0 where there is none: (..., 1)."""
+        where = self.writer.op("Expand", where, self.writer.op("Shape", self, gives=INT))
+        count = where.sum(-1, keep=True).to(INT)
+        most = self.writer.op("ReduceMax", count, keepdims=0)
+        ranked = self.writer.where(where > 0.5, self, -1.0).falling(most // 2 + 1)
+        middle = ranked.along((count - 1).at_least(0) // 2) + ranked.along(count // 2)
+        return (middle / 2).at_least(0)
