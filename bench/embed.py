@@ -139,17 +139,17 @@ def _mean(values: Sequence[float]) -> str:
 def main() -> None:
     """Measure what is asked for, keep it, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.embed", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=("people", "face", "table"), help="people and face by default")
+    parser.add_argument("what", nargs="?", choices=("all", "people", "face", "table"), default="all")
     parser.add_argument("--tasks", default="ABCD")
     parser.add_argument("--people", type=int, default=2, help="clips with a pulse, a task")
     parser.add_argument("--without", type=int, default=1, help="clips without one, a task")
     parser.add_argument("--face", type=Path, default=Path("../shared/data/clips/face.mp4"))
     options = parser.parse_args()
     record = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    if "face" in options.what or not options.what:
+    if options.what in ("all", "face"):
         record["face"] = face(options.face)
         write(record)
-    if "people" in options.what or not options.what:
+    if options.what in ("all", "people"):
         people(options.tasks, options.people, options.without, record)
     print(table(record))
 

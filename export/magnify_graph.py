@@ -63,7 +63,7 @@ def _assembled(network: onnx.ModelProto, passband: tuple[float, float]) -> onnx.
     w.rename(magnified, "magnified")
     w.rename(presence, "presence")
 
-    picture = ["T", "H", "W", 3]
+    picture: list[int | str] = ["T", "H", "W", 3]
     graph = helper.make_graph(
         w.nodes, "magnify",
         [describe("frames", BYTE, picture), describe("alpha", FLOAT, []), describe("fps", FLOAT, [])],

@@ -155,8 +155,8 @@ class Chunk:
         share = amplitude.PRIOR_SPREAD**2 / (doubt + amplitude.PRIOR_SPREAD**2)
         mean = share * (size - amplitude.PRIOR_MEAN) + amplitude.PRIOR_MEAN
         jitter = mean.at_least(0)
-        spread_ = jitter * jitter * np.diag((amplitude.PRIOR_JITTER * v) ** 2) + 1e-12 * np.eye(3)
-        prior = doubt * share * np.outer(v, v) + spread_
+        apart = jitter * jitter * np.diag((amplitude.PRIOR_JITTER * v) ** 2) + 1e-12 * np.eye(3)
+        prior = doubt * share * np.outer(v, v) + apart
         weight = skin_weights(self.cells, skin, evidence.residual, self.clock)
         fitted = fit(self.cells, skin, evidence.log_band, weight)
         slope, covariance = self._regress(fitted.signal, _trust(fitted.weight), p_band, witness)

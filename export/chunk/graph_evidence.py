@@ -18,7 +18,7 @@ from fastmag.export.chunk.graph_cells import (
     stacked,
 )
 from fastmag.export.chunk.graph_wave import Clock, solve
-from fastmag.export.chunk.writer import Value
+from fastmag.export.chunk.writer import Value, added
 
 V = regression.V.astype(float)
 
@@ -148,9 +148,7 @@ def fit(cells: Value, skin: Value, log_band: Value, weight: Value) -> Fit:
     x, y = (against(g, log_band) - without_map(c, on_map) for g, c in zip(grad, cross, strict=True))
     determinant = xx * yy - xy * xy
     shift = (yy * x - xy * y) / determinant, (xx * y - xy * x) / determinant
-    moved = sum(c * s.reshape(-1, 1) for c, s in zip(cross[1:], shift[1:], strict=True)) + cross[0] * shift[0].reshape(
-        -1, 1
-    )
+    moved = added(*(c * s.reshape(-1, 1) for c, s in zip(cross, shift, strict=True)))
     return Fit((on_map - moved) / total.reshape(-1, 1), shift, total)
 
 

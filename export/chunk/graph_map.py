@@ -14,14 +14,14 @@ from fastmag.color import CELLS
 from fastmag.export.chunk.graph_cells import blurred, channels, each, flat, logs_of, stacked
 from fastmag.export.chunk.graph_evidence import Evidence
 from fastmag.export.chunk.graph_wave import Clock, solve
-from fastmag.export.chunk.writer import FLOAT, Value
+from fastmag.export.chunk.writer import FLOAT, Value, added
 
 
 def clues(cells: Value, near: Value, prior: Value, evidence: Evidence, p_band: Value, clock: Clock) -> Value:
     """coherent.clues.clues: (N, 18, h, w), every third frame."""
     w = cells.writer
-    marked_near, marked, red_green_blue = every(near), every(prior), channels(logs_of(every(cells)))
-    red, green, blue = red_green_blue
+    marked_near, marked = every(near), every(prior)
+    red, green, blue = channels(logs_of(every(cells)))
     tint = [red - green, blue - green, green]
     weight = marked_near.at_most(1) * marked + 1e-6
     weight = weight / weight.sum()
@@ -82,10 +82,10 @@ def learned_map(seen: Value, network: onnx.ModelProto, clock: Clock) -> Value:
 
 def between(maps: Value, clock: Clock) -> Value:
     """coherent.learned.between: maps (N, ...) of every third frame at all of them."""
-    last, rank = maps.size(0) - 1, clock.n * 0
+    last = maps.size(0) - 1
     before = (clock.at // c.STRIDE).at_most(last)
     share = (clock.at.to(FLOAT) / c.STRIDE - before.to(FLOAT)).reshape(-1, 1, 1)
-    first = maps.take(before + rank)
+    first = maps.take(before)
     return first + (maps.take((before + 1).at_most(last)) - first) * share
 
 
@@ -97,7 +97,7 @@ def local_models(cells: Value, target: Value) -> list[Value]:
     for k in range(3):
         spread[k, k] = spread[k, k] + float(FLAT)
     shares = solve(spread, [around(colours[k] * target) - means[k] * mean for k in range(3)], float(FLOOR))
-    rest = mean - sum((s * m for s, m in zip(shares[1:], means[1:], strict=True)), shares[0] * means[0])
+    rest = mean - added(*(s * m for s, m in zip(shares, means, strict=True)))
     return [*(around(share) / float(LEVELS) for share in shares), around(rest)]
 
 

@@ -15,7 +15,7 @@ from fastmag.coherent.ends import LESS_UNSURE_SECONDS, UNSURE_SECONDS
 from fastmag.coherent.wave import EDGE_SECONDS, HARMONICS, HOP, OVERSAMPLING, SPAN_SECONDS, TOOTH_HZ, WIDE_HZ
 from fastmag.export.chunk.form import FILTER_SECONDS, RESPONSE_BINS, SLACK
 from fastmag.export.chunk.graph_ends import continued
-from fastmag.export.chunk.writer import FLOAT, INT, Operand, Value, Writer
+from fastmag.export.chunk.writer import FLOAT, INT, Operand, Value, Writer, added
 
 HIGHEST_HZ = 10.5  # above all that a comb keeps: three times a fast pulse, and the reach of its last tooth
 RATE_HZ = 0.004  # from one rate to the next that is tried; five of them are smoothed
@@ -130,7 +130,7 @@ class Clock:
         cosine, sine = ((q * window).reshape(1, -1) @ angle.apply(part) for part in ("Cos", "Sin"))
         rim = self.writer.zeros(2)
         power = self.writer.join(rim, (cosine * cosine + sine * sine).reshape(-1), rim)
-        power = sum(power.cut(0, k, len(hertz) + k) for k in range(5))
+        power = added(*(power.cut(0, k, len(hertz) + k) for k in range(5)))
         octave = power.take(self.writer.constant(np.minimum(2 * np.arange(1, len(hertz) + 1), len(hertz)) - 1, INT))
         known = (self.fps * 0.45 > 2 * hertz).to(FLOAT)
         inside = self.writer.constant((hertz >= low) & (hertz <= high)) > 0.5
@@ -173,8 +173,7 @@ class Clock:
         ]
         stacked = self.writer.join(*rows)
         p = self._by_spans(stacked, LESS_UNSURE_SECONDS, self._fused(wave.rate, follows))
-        any_ = sum(follows[1:], follows[0])
-        return self.wave_of(self.writer.where(any_ > 0.5, p, wave.p), wave.position)
+        return self.wave_of(self.writer.where(added(*follows) > 0.5, p, wave.p), wave.position)
 
     def _by_spans(self, series: Value, unsure: float, kept: Callable[[Spectra], Spectra]) -> Value:
         """coherent.wave.by_spans of (K, n): (n,)."""
@@ -226,8 +225,9 @@ class Clock:
 
         def kept(spectra: Spectra) -> Spectra:
             local = self._local(self._in_units_of_noise(spectra, rate), rate)
-            parts = [self._tooth(k, local, spectra, follows) for k in range(1, HARMONICS + 1)]
-            return sum(p[0] for p in parts[1:]) + parts[0][0], sum(p[1] for p in parts[1:]) + parts[0][1]
+            teeth = [self._tooth(k, local, spectra, follows) for k in range(1, HARMONICS + 1)]
+            cosine, sine = (added(*parts) for parts in zip(*teeth, strict=True))
+            return cosine, sine
 
         return kept
 

@@ -139,6 +139,11 @@ def describe(name: str, kind: int, shape: Sequence[int | str] | None = None) -> 
     return helper.make_tensor_value_info(name, kind, shape)
 
 
+def added(*values: Value) -> Value:
+    """The sum of some values."""
+    return values[0].writer.op("Sum", *values)
+
+
 class Value:
     """A tensor of the graph, with the operators of arithmetic; `kind` is its type."""
 
