@@ -166,8 +166,9 @@ def main() -> None:
     if options.command == "bf16":
         measure_bf16(options)
     if options.command == "cuda":
-        measure_cuda(options)
-    print(tables())
+        measure_cuda(options)  # where the tables' other packages may be missing
+    else:
+        print(tables())
 
 
 if __name__ == "__main__":

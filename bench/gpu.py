@@ -34,6 +34,7 @@ TOOLS = {"memcheck": SMALL, "racecheck": SHARED, "synccheck": SHARED}
 TOTAL, FEWEST = 565.0, 10.0  # seconds of it all; with less left than that a step is not begun
 SECONDS = {"tests": 220, "bench": 270, "memcheck": 75, "racecheck": 40, "synccheck": 30}
 PACKAGES = ("numpy", "numba", "numba-cuda", "cupy-cuda13x", "onnxruntime-gpu", "onnxruntime", "torch", "av", "pytest")
+GRACE = 10  # seconds in which a step that is stopped may print what it has found
 TAIL = 1500  # characters of a log that the summary repeats
 
 
@@ -42,17 +43,23 @@ def steps() -> dict[str, list[str]]:
     spread = ["-n", str(WORKERS), "--dist", "load"] if importlib.util.find_spec("xdist") else []
     bench = [sys.executable, "-m", "bench", "cuda", "--limit", str(SECONDS["bench"] - 15)]
     commands = {"tests": [*TESTS, *spread, "--maxfail=60"], "bench": bench}
-    if shutil.which("compute-sanitizer"):
+    if sanitizer():
         for tool, which in TOOLS.items():
-            commands[tool] = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", *TESTS, "-k", which]
+            commands[tool] = [str(sanitizer()), "--tool", tool, "--error-exitcode", "9", *TESTS, "-k", which]
     return commands
+
+
+def sanitizer() -> str | None:
+    """compute-sanitizer, on the path or beside CUDA's compiler; None where it is not installed."""
+    name = "compute-sanitizer"
+    return shutil.which(name) or next((shutil.which(f"{root}/bin/{name}") for root in toolkit().values()), None)
 
 
 def run(name: str, command: list[str], out: Path, seconds: float) -> dict[str, Any]:
     """One step: how it ended, how long it took, the end of its log."""
     began, log = time.perf_counter(), out / f"gpu-{name}.log"
     with log.open("w") as file:
-        environment = {**toolkit(), **os.environ, "PYTHONUNBUFFERED": "1", "OUT": str(out)}
+        environment = {**toolkit(), **os.environ, **libraries(), "PYTHONUNBUFFERED": "1", "OUT": str(out)}
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
         )
@@ -75,8 +82,22 @@ def toolkit() -> dict[str, str]:
     return {name: str(root) for name in ("CUDA_PATH", "CUDA_HOME")} if (root / "nvvm").is_dir() else {}
 
 
+def libraries() -> dict[str, str]:
+    """Where the loader finds NVIDIA's libraries as pip installs them: an ONNX Runtime that was unpacked elsewhere looks
+    for CUDA and cuDNN beside itself alone."""
+    package = importlib.util.find_spec("nvidia")
+    roots = list(package.submodule_search_locations or ()) if package else []
+    found = [str(folder) for root in roots for folder in sorted(Path(root).glob("*/lib"))]
+    name = "LD_LIBRARY_PATH"
+    return {name: os.pathsep.join([*found, *filter(None, [os.environ.get(name)])])} if found else {}
+
+
 def _end(process: subprocess.Popen) -> None:
-    """Take a step's process, and those it started, away."""
+    """Take a step's process, and those it started, away; one that still runs may first say what it has found."""
+    if process.poll() is None and hasattr(signal, "SIGINT"):
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -15,6 +15,7 @@ from fastmag.errors import InputError
 EXTRAS = {
     "openvino": "openvino", "cupy-cuda13x": "cuda", "numba-cuda": "cuda", "onnx": "export", "torch": "train",
 }  # fmt: skip
+GPU_BUILDS = {"onnxruntime": "onnxruntime-gpu"}  # the same package under another name; never both
 PACKAGES = ("numpy", "scipy", "numba", "onnxruntime", "av", "click", "tqdm", "matplotlib", *EXTRAS)
 
 
@@ -37,12 +38,17 @@ def fastmag_lines() -> list[str]:
 def package_lines() -> list[str]:
     lines = []
     for name in PACKAGES:
-        try:
-            lines.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            extra = f"[{EXTRAS[name]}]" if name in EXTRAS else ""
-            lines.append(f"{name} is not installed: pip install 'fastmag{extra}'")
+        here = next((n for n in (name, GPU_BUILDS.get(name)) if n and _version(n)), None)
+        extra = f"[{EXTRAS[name]}]" if name in EXTRAS else ""
+        lines.append(f"{here} {_version(here)}" if here else f"{name} is not installed: pip install 'fastmag{extra}'")
     return lines
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def backend_lines() -> list[str]:

@@ -156,7 +156,8 @@ def like(result: np.ndarray, example):
     """The result as the example's kind of array (NumPy, PyTorch, CuPy, JAX: whatever reads DLPack), where that is."""
     if isinstance(example, np.ndarray):
         return result
-    library = sys.modules[type(example).__module__.split(".")[0]]
+    module = sys.modules[type(example).__module__.split(".")[0]]
+    library = example.__array_namespace__() if hasattr(example, "__array_namespace__") else module
     return library.from_dlpack(_cupy().asarray(result) if on_gpu(example) else result)  # type: ignore[attr-defined]
 
 

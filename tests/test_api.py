@@ -35,6 +35,20 @@ def test_the_kind_of_array_is_kept(beating):
     np.testing.assert_array_equal(out.numpy(), fastmag.magnify(beating, fps=30))
 
 
+def test_a_library_under_another_name_reads_dlpack():
+    """As JAX's arrays, whose type lives in a package that has no from_dlpack."""
+    from fastmag.sources import like
+
+    class Array:
+        __module__ = "collections"
+
+        def __array_namespace__(self):
+            return np
+
+    frames = np.zeros((2, 3, 4, 3), np.uint8)
+    np.testing.assert_array_equal(like(frames, Array()), frames)
+
+
 def test_files_and_arrays_agree(beating, tmp_path):
     """A lossless RGB file and the array inside it are magnified alike but for the file's times, rounded to 1 ms."""
     source, target = tmp_path / "in.mkv", tmp_path / "out.mkv"

@@ -182,6 +182,20 @@ def test_a_step_takes_what_it_started_along_when_it_is_stopped(tmp_path):
     assert time.perf_counter() - began < 20
 
 
+def test_a_step_that_is_stopped_says_what_it_has_found(tmp_path):
+    words = "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('what failed so far')"
+    assert "what failed so far" in gpu.run("tests", [sys.executable, "-c", words], tmp_path, 1.0)["tail"]
+
+
+def test_libraries_that_pip_installed_are_found(monkeypatch, tmp_path):
+    (tmp_path / "nvidia" / "cudnn" / "lib").mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("LD_LIBRARY_PATH", "before")
+    monkeypatch.delitem(sys.modules, "nvidia", raising=False)
+    assert str(tmp_path / "nvidia" / "cudnn" / "lib") in gpu.libraries()["LD_LIBRARY_PATH"].split(":")
+    assert gpu.libraries()["LD_LIBRARY_PATH"].endswith(":before")
+
+
 def test_without_a_gpu_it_says_why():
     if nvidia.why_not() is None:
         pytest.skip("there is a GPU")

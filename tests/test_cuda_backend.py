@@ -227,6 +227,14 @@ def test_frames_on_a_gpu_come_back_there(monkeypatch):
     np.testing.assert_array_equal(back.array, frames.array + 1)
 
 
+def test_doctor_knows_the_gpus_onnx_runtime(monkeypatch):
+    from fastmag import doctor
+
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "onnxruntime" else "1.31")
+    assert "onnxruntime-gpu 1.31" in doctor.package_lines()
+    assert not any("not installed" in line for line in doctor.package_lines())
+
+
 def test_doctor_says_why_and_what_auto_takes(driver):
     from fastmag import doctor
 

@@ -84,6 +84,7 @@ class Binding:
 
     def bind_input(self, name, device_type, device_id, element_type, shape, buffer_ptr):
         assert device_type == "cuda"
+        self.samples = shape[0]
         self.real.bind_input(name, "cpu", device_id, element_type, shape, buffer_ptr)
 
     def bind_output(self, name, device_type, device_id, element_type, shape, buffer_ptr):
@@ -138,6 +139,24 @@ def test_blocks_of_host_arrays(network, truth, n):
     np.testing.assert_allclose(y, expected[0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(G, expected[1], rtol=1e-4, atol=1e-6 * np.abs(expected[1]).max())
     np.testing.assert_allclose(engine.predict(X), expected[0], rtol=1e-5, atol=1e-6)
+
+
+def test_few_samples_do_not_pay_for_a_whole_block(network, truth, monkeypatch):
+    monkeypatch.setattr(cuda, "SMALLEST", 2)
+    engine, shapes = cuda.Cuda(network, "fp32"), []
+    run = Session.run_with_iobinding
+
+    def seen(self, binding, options):
+        shapes.append(binding.samples)
+        run(self, binding, options)
+
+    monkeypatch.setattr(Session, "run_with_iobinding", seen)
+    for n in (1, 2, 3, 4, 7):
+        X = samples(n)
+        y, G = engine.gradient(X)
+        np.testing.assert_allclose(y, truth.gradient(X)[0], rtol=1e-5, atol=1e-6)
+        assert len(G) == n
+    assert shapes == [2, 2, 4, 4, 8]
 
 
 def test_a_whole_ascent_never_waits(network, truth):

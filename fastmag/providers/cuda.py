@@ -1,4 +1,4 @@
-"""ONNX Runtime's CUDA provider on arrays in device memory: one stream, fixed shapes and addresses, and no waiting.
+"""ONNX Runtime's CUDA provider on arrays in device memory: one stream, a few fixed shapes, and no waiting.
 
 Blocks are copied into one buffer of X that the session is bound to, zeros behind them; y and dy/dX come out of two
 more. All of it is queued on a stream that waits for the caller's and that the caller's waits for, so that the processor
@@ -19,6 +19,7 @@ from fastmag.providers import Array, Network
 from fastmag.providers.ort import GPU_BLOCK, PROVIDERS, line, session
 
 PRECISIONS = {"fp32": "fp32", "bf16": "tf32"}  # no bfloat16 for a float32 graph: TensorFloat-32 is its fast mode
+SMALLEST = 16  # samples of a block
 WARM_UPS = 3  # runs after which ONNX Runtime has recorded its CUDA graph
 FULL = ("allocat", "out of memory", "outofmemory", "alloc_failed")  # how a device says that its memory is full
 
@@ -45,7 +46,7 @@ class Cuda:
             try:
                 self._gradient = Bound(self, network.content, ("y", "G"))
                 for _ in range(WARM_UPS if graphs else 1):
-                    self._gradient.run()
+                    self._gradient.run(self.samples)
                 self._stream.synchronize()
                 return
             except Exception as error:  # ONNX Runtime has a class for each of its error codes, and no common one
@@ -91,9 +92,10 @@ class Cuda:
         current, n = self._cupy.cuda.get_current_stream(), len(X)
         self._stream.wait_event(current.record())
         with self._stream:
+            size = bound.size_for(n)
             bound.x[:n] = self._cupy.asarray(X)
-            bound.x[n:] = 0
-            bound.run()
+            bound.x[n:size] = 0
+            bound.run(size)
             # Copies: the next block overwrites the buffers.
             found = [buffer[:n].copy() for buffer in bound.outputs]
             found[0] = found[0].reshape(n)
@@ -106,6 +108,13 @@ class Cuda:
         """y and dy/dX of blocks that follow each other."""
         y, G = (self._cupy.concatenate(ends) for ends in zip(*parts, strict=True))
         return y, G
+
+    def sizes(self) -> list[int]:
+        """Of blocks, each half of the one before; one alone where the network's batch is fixed, or a graph is."""
+        sizes = [self.samples]
+        while sizes[-1] >= 2 * SMALLEST and not (self._graphs or self._network.batch):
+            sizes.append(sizes[-1] // 2)
+        return sizes
 
     def options(self) -> dict[str, Any]:
         """What the session is told: our stream, no search of minutes, memory in steps as asked for."""
@@ -135,6 +144,7 @@ class Cuda:
         self._cupy.get_default_memory_pool().free_all_blocks()
         if self.samples == 1 or self._network.batch is not None:
             raise self._full(error) from error
+        self.__dict__.pop("_gradient", None)  # a session that did not run holds memory all the same
         self.samples //= 2
 
     def _failed(self, error: Exception) -> InputError:
@@ -151,29 +161,39 @@ class Cuda:
 
 
 class Bound:
-    """A session whose input and outputs are buffers on the device, at the same addresses for good."""
+    """A session whose input and outputs are buffers on the device, at the same addresses for good, and whose blocks
+    have one of a few sizes: small calls do not pay for a whole block."""
 
     def __init__(self, engine: Cuda, content: bytes, outputs: tuple[str, ...]) -> None:
         self._session = session(content, engine.name, PROVIDERS["cuda"], engine.options())
         self.x = engine.empty((engine.samples, *engine.shape))
-        self._binding = self._session.io_binding()
-        self._bind(self._binding.bind_input, self._session.get_inputs()[0].name, self.x)
         ends = self._session.get_outputs()
+        ends = ends if len(ends) == 1 else sorted(ends, key=lambda end: outputs.index(end.name))
         self.outputs = []
-        for end in ends if len(ends) == 1 else sorted(ends, key=lambda end: outputs.index(end.name)):
+        for end in ends:
             rest = engine.shape if end.name == "G" else (1,) * (len(end.shape) - 1)
             self.outputs.append(engine.empty((engine.samples, *rest)))
-            self._bind(self._binding.bind_output, end.name, self.outputs[-1])
+        names = [end.name for end in ends]
+        self._bindings = {size: self._bound(names, size) for size in engine.sizes()}
         self._options = ort.RunOptions()
         self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
 
-    def run(self) -> None:
-        """Queue one run: x to the outputs."""
-        self._session.run_with_iobinding(self._binding, self._options)
+    def size_for(self, n: int) -> int:
+        """The smallest block for n samples."""
+        return min(size for size in self._bindings if size >= n)
 
-    @staticmethod
-    def _bind(bind: Any, name: str, buffer: Any) -> None:
-        bind(name, "cuda", 0, np.float32, buffer.shape, buffer.data.ptr)
+    def run(self, size: int) -> None:
+        """Queue one run of a block: x to the outputs."""
+        self._session.run_with_iobinding(self._bindings[size], self._options)
+
+    def _bound(self, outputs: list[str], size: int) -> Any:
+        """The first `size` samples of the buffers, bound to the session."""
+        binding = self._session.io_binding()
+        source = self._session.get_inputs()[0].name
+        binding.bind_input(source, "cuda", 0, np.float32, (size, *self.x.shape[1:]), self.x.data.ptr)
+        for name, buffer in zip(outputs, self.outputs, strict=True):
+            binding.bind_output(name, "cuda", 0, np.float32, (size, *buffer.shape[1:]), buffer.data.ptr)
+        return binding
 
 
 class Recorded:
