@@ -92,17 +92,18 @@ def _cells(w: Writer, frames: Value) -> Value:
 
 def _composed(w: Writer, frames: Value, change: Value) -> Value:
     """frames + what beats of their light times the enlarged change, rounded half up, in 0..255: color.SkinCells.add."""
-    smooth = _interpolating(w, frames.size(1)), _interpolating(w, frames.size(2)).transposed(1, 0)
-    smooth = smooth[0], _for_channels(w, smooth[1])
-    straight = _between_centres(w, frames.size(1)), _between_centres(w, frames.size(2)).transposed(1, 0)
+    tall, wide = frames.size(1), frames.size(2)
+    smooth = _interpolating(w, tall), _for_channels(w, _interpolating(w, wide).transposed(1, 0))
+    straight = _between_centres(w, wide).transposed(1, 0)
+    linear = _between_centres(w, tall), _for_channels(w, straight), straight
     body = Writer("u_")
-    rows, columns, rows_straight, columns_straight = (body.input(m.name, FLOAT) for m in (*smooth, *straight))
+    rows, columns, linear_rows, for_shares, for_constant = (body.input(m.name, FLOAT) for m in (*smooth, *linear))
     levels = body.input("u_frame", BYTE).to(FLOAT)
     small = body.input("u_change", FLOAT)
     enlarged = (rows @ (small.cut(2, 0, 3).reshape(CELLS, -1) @ columns)).reshape(0, -1, 3)
-    models = rows_straight @ (small.cut(2, 3).transposed(2, 0, 1) @ columns_straight)
-    shares = models.cut(0, 0, 3).transposed(1, 2, 0)
-    light = ((levels * shares).sum(2, keep=True) + models.cut(0, 3).transposed(1, 2, 0)).at_least(0)
+    shares = (linear_rows @ (small.cut(2, 3, 6).reshape(CELLS, -1) @ for_shares)).reshape(0, -1, 3)
+    constant = (linear_rows @ (small.cut(2, 6).reshape(CELLS, -1) @ for_constant)).reshape(0, -1, 1)
+    light = ((levels * shares) @ np.ones((3, 1)) + constant).at_least(0)
     total = (levels + light * enlarged + 0.5).within(0, 255).apply("Floor").to(BYTE)
     inputs = [describe("u_frame", BYTE, ["H", "W", 3]), describe("u_change", FLOAT, [CELLS, CELLS, 3 + MODELS])]
     return w.scan(body, [frames, change], inputs, [total])[0]

@@ -84,6 +84,13 @@ def test_without_a_pulse_nothing_changes(session):
     assert presence == 0 and np.array_equal(magnified, frames)
 
 
+@pytest.mark.parametrize(("count", "fps", "level"), [(120, 30.0, 0), (88, 30.0, 255), (30, 10.0, 90)])
+def test_a_still_picture_stays(session, count, fps, level):
+    frames = np.full((count, 37, 41, 3), level, np.uint8)
+    magnified, presence = run(session, frames, fps)
+    assert presence == 0 and np.array_equal(magnified, frames)
+
+
 def test_the_file_is_small_standard_and_open(model):
     network = Path(models.path("pulse"))
     assert len(model.SerializeToString()) < 1.3 * network.stat().st_size

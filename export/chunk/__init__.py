@@ -1,11 +1,11 @@
-"""The coherent form of colour for one chunk of frames, short enough for an ONNX graph.
+"""The coherent form of colour for one chunk of frames as an ONNX graph: `fastmag.coherent`, step by step.
 
-`fastmag.coherent` reads the pulse from three witnesses in turn, takes the head's sway out and tries several maps. This
-form keeps what carries most of the result: the comb for p, the seed from |dy/dX|, the clip's own colours of skin, the
-regression of every cell, one better p from the cells, the amplitude and a gate. Every step is a sum, a product, a
-matrix or a choice by comparison.
-
-form.py, form_wave.py     what it means, in float64 NumPy
-graph.py, graph_wave.py   the same in ONNX operators
-writer.py                 ONNX graphs written as arithmetic
+form.py             what it means: `fastmag magnify`, with its band-pass as a matrix
+graph.py            the estimator and its gate
+graph_wave.py       the time axis: windows, filters, combs, the fusion of witnesses
+graph_ends.py       waves foretold beyond the ends of a chunk
+graph_cells.py      maps of cells: blurred, scaled, told by colour
+graph_evidence.py   how strongly cells beat; the head's sway
+graph_map.py        clues, the skin network, models of colour
+writer.py           ONNX graphs written as arithmetic
 """
