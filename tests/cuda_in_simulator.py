@@ -6,6 +6,8 @@ Launch limits and tiles are cut down, so that small inputs cross every stride an
 from __future__ import annotations
 
 import inspect
+import threading
+import types
 
 import fibers
 import numpy as np
@@ -255,6 +257,21 @@ def test_little_memory_means_smaller_batches():
     work, calls = fails(99, device.Exhausted)
     with pytest.raises(InputError, match=r"the GPU is out of memory in work .*use the backend cpu"):
         work(x, y)
+
+
+def test_plans_of_all_levels_are_kept_and_given_back(monkeypatch):
+    said = []
+    config = types.SimpleNamespace(
+        set_plan_cache_size=lambda size: said.append(size), clear_plan_cache=lambda: said.append("cleared")
+    )
+    pool = types.SimpleNamespace(free_all_blocks=lambda: said.append("freed"))
+    card = types.SimpleNamespace(fft=types.SimpleNamespace(config=config), get_default_memory_pool=lambda: pool)
+    monkeypatch.setattr(device, "SIMULATED", False)
+    monkeypatch.setattr(device, "xp", card)
+    monkeypatch.setattr(device, "_here", threading.local())
+    assert device._transforms() is device._transforms() is device.fft
+    device.release()
+    assert said == [64, "cleared", "freed"]
 
 
 def test_a_lost_device_is_said_in_one_line():

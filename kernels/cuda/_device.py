@@ -5,7 +5,9 @@ Everything is done in the order of one stream, CuPy's current one, and nothing w
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -40,6 +42,17 @@ else:
     xp, fft = cupy, cupyx.scipy.fft
     Array, Exhausted = cupy.ndarray, cupy.cuda.memory.OutOfMemoryError
     Lost = (cupy.cuda.driver.CUDADriverError, cupy.cuda.runtime.CUDARuntimeError, CudaAPIError)
+    with suppress(ImportError):  # where cuFFT is not installed nothing of it can fail
+        from cupy.cuda.cufft import CuFFTError
+
+        Lost = (*Lost, CuFFTError)
+    with suppress(ImportError):
+        from cupy.cuda.cublas import CUBLASError
+
+        Lost = (*Lost, CUBLASError)
+
+PLANS = 64  # of transforms that a thread keeps: the levels of a pyramid, which take turns, have up to 31
+_here = threading.local()
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Any:
@@ -90,6 +103,8 @@ def _stream(pointer: int) -> Any:
 def release() -> None:
     """Give back what the pool holds and nobody uses."""
     if not SIMULATED:
+        with suppress(ImportError):
+            xp.fft.config.clear_plan_cache()  # plans have room to work in
         xp.get_default_memory_pool().free_all_blocks()
 
 
@@ -124,24 +139,32 @@ def _doubles(content: bytes, shape: tuple[int, ...]) -> Any:
     return lasting(np.frombuffer(content).reshape(shape))
 
 
+def _transforms() -> Any:
+    """The module of transforms, with room for the plans of this thread."""
+    if not SIMULATED and not getattr(_here, "ready", False):
+        xp.fft.config.set_plan_cache_size(PLANS)
+        _here.ready = True
+    return fft
+
+
 def spectrum(frames: Any) -> Any:
     """The half spectra of real frames (B, H, W), no scale."""
-    return _held(fft.rfft2(frames))
+    return _held(_transforms().rfft2(frames))
 
 
 def frames(spectra: Any, shape: tuple[int, int]) -> Any:
     """The real frames (B, H, W) of half spectra, no scale."""
-    return _held(fft.irfft2(spectra, shape, norm="forward"))
+    return _held(_transforms().irfft2(spectra, shape, norm="forward"))
 
 
 def forward(boxes: Any) -> Any:
     """Complex transforms over the last two axes, no scale; the boxes may be spoilt."""
-    return _held(fft.fft2(boxes, overwrite_x=True))
+    return _held(_transforms().fft2(boxes, overwrite_x=True))
 
 
 def inverse(boxes: Any) -> Any:
     """The sums over exp(+i ...), no scale; the boxes may be spoilt."""
-    return _held(fft.ifft2(boxes, norm="forward", overwrite_x=True))
+    return _held(_transforms().ifft2(boxes, norm="forward", overwrite_x=True))
 
 
 def _held(x: Any) -> Any:
