@@ -206,6 +206,32 @@ def test_the_gradient_and_the_ascent_equal_the_cpus(cuda, cupy, engine):
     assert np.median(np.abs(change - exact)) < 0.01 * np.abs(exact).mean()
 
 
+@pytest.mark.parametrize("count", [1, 20, 64, 100])
+@pytest.mark.parametrize(("model", "shape"), [("pulse_gradient", SHAPE), ("respiration_gradient", (4, 128, 128))])
+def test_networks_answer_as_on_the_cpu(engine, model, shape, count):
+    from fastmag import models
+    from fastmag.gradients import InputGradient
+
+    X = np.random.default_rng(count).normal(0, 3e-3, (count, *shape)).astype(np.float32)
+    truth, here = (InputGradient(models.path(model), expect=shape, provider=provider) for provider in ("cpu", "cuda"))
+    exact_y, exact_G = truth.gradient(X)
+    y, G = here.gradient(X)
+    for answer in (y, here.predict(X)):
+        np.testing.assert_allclose(answer, exact_y, atol=1e-3 * np.abs(exact_y).max())
+    assert np.median(np.abs(G - exact_G)) < 1e-3 * np.abs(exact_G).mean()
+
+
+def test_a_pulse_is_magnified_with_the_network_on_the_card(engine, cuda):
+    pytest.importorskip("av", reason="pipelines need PyAV")
+    import fastmag
+    from conftest import beating_frames
+
+    frames = beating_frames()
+    here = fastmag.magnify(frames, fps=30, backend="cuda", provider="cuda").astype(int)
+    difference = np.abs(here - fastmag.magnify(frames, fps=30, backend="cpu", provider="cpu"))
+    assert difference.max() <= 2 and (difference > 0).mean() < 0.03
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_pipeline_equals_the_cpus(cuda, method):
     pytest.importorskip("av", reason="pipelines need PyAV")
