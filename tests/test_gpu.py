@@ -223,8 +223,9 @@ def test_networks_answer_as_on_the_cpu(engine, model, shape, count):
 
 def test_a_pulse_is_magnified_with_the_network_on_the_card(engine, cuda):
     pytest.importorskip("av", reason="pipelines need PyAV")
-    import fastmag
     from conftest import beating_frames
+
+    import fastmag
 
     frames = beating_frames()
     here = fastmag.magnify(frames, fps=30, backend="cuda", provider="cuda").astype(int)
