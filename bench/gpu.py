@@ -61,8 +61,9 @@ def run(name: str, command: list[str], out: Path, seconds: float) -> dict[str, A
     with log.open("w") as file:
         environment = {**toolkit(), **os.environ, **libraries(), "PYTHONUNBUFFERED": "1", "OUT": str(out)}
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-        )
+            command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True,
+            preexec_fn=_hear if os.name == "posix" else None,
+        )  # fmt: skip
         try:
             code: int | str = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -73,6 +74,11 @@ def run(name: str, command: list[str], out: Path, seconds: float) -> dict[str, A
     counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|error)", text[-TAIL:])}
     print(f"{name}: {'passed' if code == 0 else f'FAILED ({code})'} in {took} s {counts or ''} {log}", flush=True)
     return {"command": command[1:], "exit": code, "seconds": took, "counts": counts, "tail": text[-TAIL:]}
+
+
+def _hear() -> None:
+    """Let a step be interrupted, also where whatever started us may not be (a shell's background)."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def toolkit() -> dict[str, str]:
