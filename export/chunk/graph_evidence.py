@@ -18,7 +18,7 @@ from fastmag.export.chunk.graph_cells import (
     stacked,
 )
 from fastmag.export.chunk.graph_wave import Clock, solve
-from fastmag.export.chunk.writer import Value, added
+from fastmag.export.chunk.writer import FLOAT, Value, added
 
 V = regression.V.astype(float)
 
@@ -106,7 +106,7 @@ def refine(maps: Value, evidence: Evidence, p_band: Value, clock: Clock) -> Valu
     p, q, pi = each(p_band), evidence.combined, evidence.precision
     follows = maps * p
     a = (q * follows).sum() / ((pi * follows * follows).sum() + 1e-12)
-    some, known = a.at_least(regression.FAINTEST), clock.n.to(1) * regression.INDEPENDENT
+    some, known = a.at_least(regression.FAINTEST), clock.n.to(FLOAT) * regression.INDEPENDENT
     mp = maps.at_least(0.05) * p
     n, d = (blurred(part.mean(0, keep=True) * known, 1.2) for part in (q * mp, pi * mp * mp))
     doubt = 3 / (some * some) + d * regression.NODDING
