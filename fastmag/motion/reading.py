@@ -14,6 +14,11 @@ is steadier than a sway, so of several loadings that one is kept whose wave has 
 
 The network looks at the places where a breath usually shows. Once y is known, this clip tells which of them, and which
 others, go along with it; what they show is most of z in a second reading (`found`), where there is a breath at all.
+
+Once its rate is known, too, what moves at other rates is known to be no breath. The least power of that alone may be
+asked for, with hardly any loading, as the breath is no part of it: what sways does so at the breath's rate as it does
+at others, and is taken out at both (`beside`; filters from the power beside a rhythm are those of Nikulin et al. 2011,
+here with one given direction and in time). Most of y is that reading, where there is a breath.
 """
 
 from __future__ import annotations
@@ -36,6 +41,10 @@ LOADINGS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # of the power of all motion: bel
 USUAL = 3  # of them: y of the others is brought to its scale
 INSIDE = 0.1  # power of the share of a reading that lies in the passband
 SECOND, ALIKE = 0.7, 0.7  # share of what follows y in the second reading; correlation with y that it must have
+OWN_HZ, OVERTONES = 0.03, (1, 2)  # what is a breath's own: so far from its rate, and from these multiples of it
+SLOWEST = 0.02  # hertz: below, nothing is a breath's
+LOADED, FAINT = 1e-3, 1e-4  # of the power of all motion, of a frame's: loadings where the breath is no part of it
+BESIDE = 2 / 3  # share of that reading in y
 STILL = np.float32(1e-3)  # of the power of the place that moves most: below, a place is still
 TRUSTED = 1 / 3  # of the first reading's size
 ENOUGH = 2.0  # texture from which on a place counts whole
@@ -115,8 +124,8 @@ def halved(maps: np.ndarray) -> np.ndarray:
 
 def found(z: np.ndarray, fields: np.ndarray, fps: float, passband: tuple[float, float], ops: Ops) -> np.ndarray:
     """y (T,) of a section: the first reading calmed; or, where that is steadier and nearly the same, the first reading
-    with more of what goes along with y, calmed again."""
-    y = sized(steadiest(calmed(z, fields), fps, passband, ops), z)
+    with more of what goes along with y, calmed again. Where there is a breath, most of it is what `beside` reads."""
+    first, y = z, sized(steadiest(calmed(z, fields), fps, passband, ops), z)
     if not presence(y, breath(y, fps, passband, ops), slice(0, len(y)), fps, passband):
         return y
     more = followers(y, fields, fps, passband, ops)
@@ -124,7 +133,38 @@ def found(z: np.ndarray, fields: np.ndarray, fps: float, passband: tuple[float, 
     again = steadiest(calmed(z, fields), fps, passband, ops)
     size, product = again @ again, again @ y
     steadier = steadiness(again, fps, passband, ops) > steadiness(y, fps, passband, ops)
-    return again * (product / size) if product**2 > ALIKE**2 * size * (y @ y) and steadier else y
+    if steadier and product**2 > ALIKE**2 * size * (y @ y):
+        y = again * (product / size)
+    return mixed(y, beside(first, fields, breath(y, fps, passband, ops).rate_hz, fps), fps, passband, ops)
+
+
+def beside(z: np.ndarray, fields: np.ndarray, rate_hz: float, fps: float) -> np.ndarray:
+    """The reading (T,) that leaves the least power of what the fields (T, 2048) show at other rates than a breath's,
+    and sees as much as z (T,) of what the network looks for."""
+    fields = fields - fields.mean(0)
+    gram = (fields @ fields.T).astype(np.float64)
+    one, power, own = np.eye(len(gram)), np.trace(gram) + 1e-6, rhythms(len(gram), rate_hz, fps)
+    looks = np.linalg.solve(gram + FAINT * power / len(gram) * one, z - z.mean())  # of fields: F^T looks are of places
+    others = gram - own @ (own.T @ gram)
+    rest = others - (others @ own) @ own.T
+    return gram @ looks - others.T @ np.linalg.solve(rest + LOADED * power * one, others @ looks)
+
+
+def rhythms(count: int, rate_hz: float, fps: float) -> np.ndarray:
+    """Orthonormal columns (T, n): the mean, and what `count` samples hold of a breath's own frequencies."""
+    ends = [(max(k * (rate_hz - OWN_HZ), SLOWEST), k * (rate_hz + OWN_HZ)) for k in OVERTONES]
+    hertz = np.concatenate([np.arange(low, high + 1e-9, 0.5 * fps / count) for low, high in ends])
+    turns = 2j * np.pi * hertz * np.arange(count)[:, None] / fps
+    columns, size, _ = np.linalg.svd(np.hstack([np.ones((count, 1)), np.exp(turns).real, np.exp(turns).imag]), False)
+    return columns[:, size > 0.01 * size[0]]
+
+
+def mixed(y: np.ndarray, other: np.ndarray, fps: float, passband: tuple[float, float], ops: Ops) -> np.ndarray:
+    """y (T,) with a share BESIDE of another reading, by their sizes in the passband, at the scale of y."""
+    sizes = (max(filtered(part, passband, fps, ops.bandpass).std(), 1e-30) for part in (y, other))
+    own, more = (part / size for part, size in zip((y, other), sizes, strict=True))
+    both = (1 - BESIDE) * own + BESIDE * more * (np.sign(more @ own) or 1)
+    return both * (both @ y) / max(both @ both, 1e-30)
 
 
 def followers(y: np.ndarray, fields: np.ndarray, fps: float, passband: tuple[float, float], ops: Ops) -> np.ndarray:
