@@ -86,10 +86,11 @@ def test_a_fault_comes_out_and_nothing_is_called_after_it():
 
 
 def test_stopped_it_drops_what_waits():
-    go, done = threading.Event(), []
-    behind = Behind(lambda k: (go.wait(5), done.append(k)), 8)
+    begun, go, done = threading.Event(), threading.Event(), []
+    behind = Behind(lambda k: (begun.set(), go.wait(60), done.append(k)), 8)
     for k in range(6):
         behind.put(k)
+    assert begun.wait(60), "the first call is under way"
     threading.Timer(0.05, go.set).start()
     behind.stop()
     assert done == [0] and not running("behind")
